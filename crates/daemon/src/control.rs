@@ -51,7 +51,7 @@ pub(crate) struct Control {
     /// Of the certificates that this node shows.
     pub(crate) lifetimes: ArcSwap<Vec<Lifetime>>,
     /// What its own says.
-    pub(crate) own: ArcSwap<Credential>,
+    pub(crate) own: Arc<ArcSwap<Credential>>,
     pub(crate) enrolment_tls: Option<Arc<EnrolmentTls>>,
     /// Where files of other nodes come.
     inbox: Option<Arc<Inbox>>,
@@ -88,7 +88,7 @@ pub(crate) struct Parts {
     pub(crate) trail: Arc<Health>,
     pub(crate) admin_tls: Option<Arc<ArcSwap<OperatorServerTls>>>,
     pub(crate) lifetimes: Vec<Lifetime>,
-    pub(crate) own: Credential,
+    pub(crate) own: Arc<ArcSwap<Credential>>,
     pub(crate) enrolment_tls: Option<Arc<EnrolmentTls>>,
     pub(crate) inbox: Option<Arc<Inbox>>,
 }
@@ -146,7 +146,7 @@ impl Control {
             inbox,
         } = parts;
         let (turn, state) = (tokio::sync::Mutex::new(()), Mutex::new(state));
-        let (lifetimes, own) = (ArcSwap::from_pointee(lifetimes), ArcSwap::from_pointee(own));
+        let lifetimes = ArcSwap::from_pointee(lifetimes);
         Self {
             source,
             node,

@@ -42,7 +42,7 @@ pub(crate) fn admin_tls(
 
 pub(crate) fn admin_config(
     config: &Config,
-    own_certificate: &Credential,
+    own_certificate: &Arc<ArcSwap<Credential>>,
     tls: Option<Arc<ArcSwap<OperatorServerTls>>>,
     policy: &SharedPolicy,
 ) -> admin::Config {
@@ -51,7 +51,7 @@ pub(crate) fn admin_config(
         policy: Arc::clone(policy),
         scope: own.certificate_scope,
         read_only: own.read_only.clone(),
-        agency: own.same_agency.then(|| own_certificate.agency_path()),
+        own: own.same_agency.then(|| Arc::clone(own_certificate)),
     };
     admin::Config {
         socket: Some(config.admin_socket()),

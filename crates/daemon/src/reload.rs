@@ -170,8 +170,8 @@ impl Control {
         }
         self.node.renew(Arc::new(identity)).await?;
         self.lifetimes.store(Arc::new(lifetimes));
-        // An agency above it may be another one, as when a root is rotated: then it is renewed with that.
-        if !own.presented().eq(self.own.load().presented()) {
+        // An agency above it may be another one, or the root, as when that is rotated: then it is renewed with that.
+        if *own != **self.own.load() {
             self.own.store(own);
         }
         Ok(())

@@ -118,7 +118,8 @@ impl Daemon {
         let (issuing, (mut port, calls)) = (issuer::open(&config.issuer, &credentials.identity)?, service_port());
         let files = files::open(config, &mut port).map_err(StartError::Files)?;
         let newcomers = enrolment_port(config, &credentials.identity, issuing.as_ref()).await?;
-        let (kept, own_certificate) = (Kept::load(&data)?, credentials.identity.certificate.clone());
+        let kept = Kept::load(&data)?;
+        let own_certificate = Arc::new(ArcSwap::from_pointee(credentials.identity.certificate.clone()));
         let policy = kept.restore(state.restrict(credentials.policy), UnixTime::now());
         let policy = Arc::new(ArcSwap::from_pointee(policy));
         let (rights, own, metrics) = (rights(config)?, own_party(&credentials.identity), Metrics::new());

@@ -80,6 +80,12 @@ impl Credential {
         path_of(self.path.agencies().rev(), &self.path.anchor)
     }
 
+    /// Whether the trusted authority that `other` stands below is above this holder too, also while one root takes another's
+    /// place. `anchors` are those that both were judged by.
+    pub fn is_below_root_of(&self, other: &Self, anchors: &[Certificate]) -> bool {
+        self.path.is_below_anchor_of(&other.path, anchors)
+    }
+
     /// Whether no agency stands above the holder, but the trusted root, or what takes its place.
     pub fn is_of_root(&self) -> bool {
         self.path.agencies().next().is_none()

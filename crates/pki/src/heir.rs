@@ -28,9 +28,14 @@ pub(crate) fn mark(
     Ok(Extension { extn_id: HEIR, critical: false, extn_value })
 }
 
+/// Whether a certificate says that it takes the place of a root; whether that root says so is another question.
+pub(crate) fn has_word(certificate: &Certificate) -> bool {
+    certificate.is_ca() && certificate.extensions().heir.is_some()
+}
+
 /// Whether an old root says of a certificate by it that it takes its place.
 pub(crate) fn is_heir(certificate: &Certificate, old: &Certificate) -> bool {
-    certificate.is_ca()
+    has_word(certificate)
         && certificate.extensions().heir.as_ref().is_some_and(|word| {
             let words = words(old, certificate.subject_der(), certificate.public_key());
             certificate.has_signed_beside(&words, word, old)

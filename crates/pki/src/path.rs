@@ -9,6 +9,7 @@ use crate::{Certificate, ChainError, Door, Role, RoleRule, Stated, Who, heir, si
 
 mod constraints;
 mod held;
+mod kin;
 mod rules;
 
 use held::Held;
@@ -40,6 +41,8 @@ pub(crate) struct Verified {
     pub(crate) anchor: Certificate,
     /// How many of the intermediates, from the anchor down, take the anchor's place.
     heirs: usize,
+    /// What was presented of certificates in which some root is said to take another's place.
+    words: Vec<Certificate>,
 }
 
 /// What the leaf is presented for.
@@ -121,7 +124,8 @@ impl Anchors {
         refuse_role_above(leaf, path[1..].iter().copied(), purpose.door().role())?;
         let intermediates: Vec<Certificate> = intermediates.iter().copied().cloned().collect();
         let heirs = heirs(&intermediates, anchor);
-        Ok(Verified { leaf: (*leaf).clone(), intermediates, anchor: (*anchor).clone(), heirs })
+        let words = presented.iter().filter(|one| heir::has_word(one)).cloned().collect();
+        Ok(Verified { leaf: (*leaf).clone(), intermediates, anchor: (*anchor).clone(), heirs, words })
     }
 
     fn refuse_role(&self, leaf: &Certificate, door: Door) -> Result<(), ChainError> {
@@ -366,8 +370,9 @@ fn refuse_key(leaf: &Certificate, purpose: Leaf) -> Result<(), ChainError> {
     Err(ChainError::UnusableKey { who: Who::named_by(leaf), kind: leaf.key_kind() })
 }
 
-/// A successor of a successor counts too; what anybody below says does not.
-fn heirs(intermediates: &[Certificate], anchor: &Certificate) -> usize {
+/// How many certificates take the anchor's place, from the last down. A successor of a successor counts too; what anybody below
+/// says does not.
+pub(crate) fn heirs(intermediates: &[Certificate], anchor: &Certificate) -> usize {
     let mut above = anchor;
     let heirs = intermediates.iter().rev().take_while(|one| heir::is_heir(one, std::mem::replace(&mut above, one)));
     heirs.count()

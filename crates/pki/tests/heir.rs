@@ -6,7 +6,7 @@ use std::{fs, path::Path};
 
 use der::{Decode, Encode};
 use nuncio_pki::{
-    Certificate, Policy,
+    Certificate, Credential, Policy,
     authority::{Authority, Kind, Plan, Rotation, Validity},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -161,4 +161,79 @@ fn word_of(cross: &Certificate) -> String {
     assert!(!word.critical, "who does not know it ignores it");
     let value = word.extn_value.to_der().unwrap();
     hex::encode(der::asn1::OctetString::from_der(&value).unwrap().as_bytes())
+}
+
+/// Where both roots are trusted, as while one takes the other's place.
+#[test]
+fn who_is_below_a_root_is_below_its_heir_and_below_the_one_before_by_his_own_files() {
+    let directory = fisco();
+    let path = directory.path();
+    let root = Authority::open(&path.join("root")).unwrap();
+    let (heir, cross) = heir_of(&path.join("root"));
+    let of = |by: &Authority, name: &str| by.agency("agencyA", &path.join(name), Validity::days(9)).unwrap();
+    let (before, after) = (of(&root, "before"), of(&heir, "after"));
+    let stranger = Authority::init(&path.join("stranger"), "chain", Validity::days(99)).unwrap();
+    let below_stranger = of(&stranger, "below-stranger");
+    let anchors = [&root, &heir, &stranger].map(|one| one.certificate().clone());
+    let policy = Policy::new(anchors.to_vec()).unwrap();
+    let who = |agency: &Authority, more: &[&Certificate]| {
+        let leaf = leaf(agency);
+        let chain: Vec<_> =
+            [&[&leaf, agency.certificate()], more].concat().iter().map(|one| one.der().clone()).collect();
+        policy.judge(&chain, UnixTime::now()).unwrap()
+    };
+    let [old, told] = [&[][..], &[&cross]].map(|more| who(&before, more));
+    let [new, taught] = [&[][..], &[&cross]].map(|more| who(&after, more));
+    let below = |own: &Credential, other: &Credential| own.is_below_root_of(other, &anchors);
+    assert!(below(&old, &told) && below(&new, &taught));
+    // By the word of the old root itself, whoever shows it.
+    assert!(below(&old, &taught) && below(&told, &new) && !below(&old, &new));
+    // A root says of whom it likes that he follows it: so that one goes by what he shows himself.
+    assert!(below(&taught, &old) && !below(&new, &told));
+    let [strange, knowing] = [&[][..], &[&cross]].map(|more| who(&below_stranger, more));
+    for one in [&old, &told, &new, &taught] {
+        assert!(!below(one, &strange) && !below(one, &knowing) && !below(&knowing, one));
+        assert_eq!(one.agency_path(), strange.agency_path(), "they have one name");
+    }
+    // An agency that is trusted itself is below its root still.
+    let anchors = [root.certificate().clone(), before.certificate().clone()];
+    let policy = Policy::new(anchors.to_vec()).unwrap();
+    let judged = |chain: &[&Certificate]| {
+        let chain: Vec<_> = chain.iter().map(|one| one.der().clone()).collect();
+        policy.judge(&chain, UnixTime::now()).unwrap()
+    };
+    let (own, of_root) = (judged(&[&leaf(&before)]), judged(&[&leaf(&root)]));
+    assert!(own.is_below_root_of(&of_root, &anchors) && !of_root.is_below_root_of(&own, &anchors));
+}
+
+/// The word is no secret: who issues certificates can put it into one for that very key.
+#[test]
+fn a_word_in_a_certificate_by_somebody_else_ties_nobody_to_him() {
+    let directory = fisco();
+    let path = directory.path();
+    let root = Authority::open(&path.join("root")).unwrap();
+    let (heir, cross) = heir_of(&path.join("root"));
+    let stranger = Authority::init(&path.join("stranger"), "other", Validity::days(99)).unwrap();
+    openssl(path, "req -new -config cert.cnf -subj /CN=x -key root/rotation/new/ca.key -out heir.csr");
+    let word = word_of(&cross);
+    fs::write(path.join("heir.cnf"), format!("[heir]\nbasicConstraints = CA:TRUE\n{HEIR} = DER:{word}\n")).unwrap();
+    fs::write(path.join("heir.crt"), heir.certificate().to_pem()).unwrap();
+    openssl(
+        path,
+        "x509 -in heir.crt -days 9 -sha256 -CA stranger/ca.crt -CAkey stranger/ca.key -CAcreateserial -out forged.crt \
+         -clrext -extensions heir -extfile heir.cnf",
+    );
+    let forged = read(&path.join("forged.crt"));
+    assert_eq!(
+        (forged.public_key(), forged.subject()),
+        (heir.certificate().public_key(), heir.certificate().subject())
+    );
+    let anchors = [&root, &stranger].map(|one| one.certificate().clone());
+    let policy = Policy::new(anchors.to_vec()).unwrap();
+    let judged = |chain: &[&Certificate]| {
+        let chain: Vec<_> = chain.iter().map(|one| one.der().clone()).collect();
+        policy.judge(&chain, UnixTime::now()).unwrap()
+    };
+    let (own, theirs) = (judged(&[&leaf(&root)]), judged(&[&leaf(&stranger), &forged]));
+    assert!(!own.is_below_root_of(&theirs, &anchors));
 }

@@ -1,8 +1,11 @@
 //! Who asks, and how much he may.
 
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
 use axum::http::{HeaderMap, header};
 use nuncio_audit::{Actor, Scope};
-use nuncio_pki::{Credential, SharedPolicy};
+use nuncio_pki::{Certificate, Credential, SharedPolicy};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use super::{peer::Peer, rejection::Rejection};
@@ -31,9 +34,10 @@ pub struct Certificates {
     pub scope: Scope,
     /// The names in them of those who may only look.
     pub read_only: Vec<String>,
-    /// The node's own agency, as [`agency_path`](nuncio_pki::Credential::agency_path) writes it: operators must be of it, or of an authority above
-    /// it, for every agency gives whom it likes an operator's certificate. `None` for operators of any.
-    pub agency: Option<String>,
+    /// What the node's own certificate says: operators must be of its agency, or of an authority above that, for every agency
+    /// gives whom it likes an operator's certificate, and so does every other root that is trusted here. `None` for operators
+    /// of any.
+    pub own: Option<Arc<ArcSwap<Credential>>>,
 }
 
 /// Somebody who has proved who he is.
@@ -74,9 +78,10 @@ impl Authority {
 impl Certificates {
     /// Judged at each request: who was revoked meanwhile is refused on a connection that stands.
     fn asker(&self, chain: &[CertificateDer<'static>]) -> Result<Asker, Rejection> {
-        let judged = self.policy.load().admit_operator(chain, UnixTime::now());
+        let policy = self.policy.load();
+        let judged = policy.admit_operator(chain, UnixTime::now());
         let operator = judged.map_err(|error| Rejection::of_chain(&error))?;
-        self.refuse_stranger(&operator).map_err(Rejection::of_agency)?;
+        self.refuse_stranger(&operator, policy.anchors()).map_err(Rejection::of_agency)?;
         let scope = if self.read_only.contains(&operator.name) { Scope::Read } else { self.scope };
         let (name, issuer, serial) = (operator.name.into(), operator.issuer.into(), operator.serial.into());
         Ok(Asker { actor: Actor::Certificate { name, issuer, serial }, scope })
@@ -84,15 +89,18 @@ impl Certificates {
 }
 
 impl Certificates {
-    fn refuse_stranger(&self, operator: &Credential) -> Result<(), Failure> {
-        let Some(own) = &self.agency else { return Ok(()) };
-        let theirs = operator.agency_path();
+    /// Agencies below different roots may have one name.
+    fn refuse_stranger(&self, operator: &Credential, anchors: &[Certificate]) -> Result<(), Failure> {
+        let Some(node) = self.own.as_ref().map(|own| own.load()) else { return Ok(()) };
+        let (own, theirs) = (node.agency_path(), operator.agency_path());
         let is_above = operator.is_of_root() || own.strip_prefix(&theirs).is_some_and(|rest| rest.starts_with('/'));
-        if *own == theirs || is_above {
+        let is_below_its_root = node.is_below_root_of(operator, anchors);
+        if is_below_its_root && (own == theirs || is_above) {
             return Ok(());
         }
+        let another_root = if is_below_its_root { "" } else { " below another root" };
         let why = format!(
-            "certificate of {} is by agency {theirs:?}, and this node takes operators of its own agency {own:?} only",
+            "certificate of {} is by agency {theirs:?}{another_root}, and this node takes operators of its own agency {own:?} only",
             operator.subject
         );
         Err(Failure::new(ErrorCode::Unauthorized, why).with_hint(

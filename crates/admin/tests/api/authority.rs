@@ -11,7 +11,8 @@ use arc_swap::ArcSwap;
 use nuncio_admin::{Address, Client, ClientError, TokenFile, api::ErrorCode, routes, server};
 use nuncio_audit::{Act, Actor, Event, Outcome, Scope};
 use nuncio_pki::{
-    authority::{Kind, Validity},
+    Certificate, Identity, IdentityPaths, Policy,
+    authority::{Authority, Kind, Plan, Rotation, Validity},
     tls::{operator_client_config, operator_client_roles, operator_server_config},
 };
 use nuncio_testkit::TestAuthority;
@@ -58,9 +59,9 @@ impl Served {
         };
         if is_tls {
             let tls = operator_server_config(&identity, Arc::clone(&policy)).unwrap();
-            let agency = Some(identity.certificate.agency_path());
+            let own = Some(Arc::new(ArcSwap::from_pointee(identity.certificate.clone())));
             let certificates =
-                server::Certificates { policy, scope: Scope::Full, read_only: vec!["auditor".to_owned()], agency };
+                server::Certificates { policy, scope: Scope::Full, read_only: vec!["auditor".to_owned()], own };
             config.tls = Some(server::Tls { config: Arc::new(ArcSwap::from_pointee(tls)), certificates });
         }
         change(&mut config);
@@ -350,7 +351,7 @@ async fn an_operator_of_another_agency_is_refused_unless_any_may_come() {
         issued.write(&boss.path().join("out"), Kind::Operator).unwrap();
         let one = Served::under(authority, true, |config| {
             if any {
-                config.tls.as_mut().unwrap().certificates.agency = None;
+                config.tls.as_mut().unwrap().certificates.own = None;
             }
         })
         .await;
@@ -372,6 +373,80 @@ async fn an_operator_of_another_agency_is_refused_unless_any_may_come() {
         }
         one.stop().await;
     }
+}
+
+/// As the directory of an operator whose node has another root than he.
+fn trusting(directory: &std::path::Path, root: &Certificate) {
+    std::fs::write(directory.join("ca.crt"), root.to_pem()).unwrap();
+}
+
+/// Of two roots that a node trusts, the other one's operators have no business here, nor those of its agency of the same name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_below_another_root_is_refused() {
+    let (authority, other) = (TestAuthority::new(), TestAuthority::new());
+    let (namesake, boss, own) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    authority.write_operator_directory(own.path(), "alice");
+    other.write_operator_directory(namesake.path(), "alice");
+    let boss = boss.path().join("out");
+    other.root().issue(Kind::Operator, "boss", Validity::days(9)).unwrap().write(&boss, Kind::Operator).unwrap();
+    [namesake.path(), &boss].iter().for_each(|directory| trusting(directory, authority.root_certificate()));
+    let both = vec![authority.root_certificate().clone(), other.root_certificate().clone()];
+    let one = Served::under(authority, true, |config| {
+        let policy = &config.tls.as_ref().unwrap().certificates.policy;
+        policy.store(Arc::new(Policy::new(both).unwrap()));
+    })
+    .await;
+    one.over_tls(own.path()).status().await.unwrap();
+    for directory in [namesake.path(), &boss] {
+        let error = one.over_tls(directory).status().await.unwrap_err();
+        assert!(error.to_string().contains("below another root"), "{error}");
+        assert_eq!(code::<()>(Err(error)), ErrorCode::Unauthorized);
+    }
+    one.stop().await;
+}
+
+/// While a root is replaced, nodes and operators get their certificates at different times.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_is_let_in_while_one_root_takes_the_place_of_another() {
+    let (authority, home) = (TestAuthority::new(), tempfile::tempdir().unwrap());
+    let at = |name: &str| home.path().join(name);
+    authority.write_operator_directory(&at("before"), "alice");
+    std::fs::create_dir(at("ca")).unwrap();
+    // Its file has the mode of a key's.
+    std::fs::copy(at("before").join("operator.key"), at("ca").join("ca.key")).unwrap();
+    std::fs::write(at("ca").join("ca.key"), &*authority.root().key().to_pem().unwrap()).unwrap();
+    std::fs::write(at("ca").join("ca.crt"), authority.root_certificate().to_pem()).unwrap();
+    Rotation::plan(&at("ca"), Plan::default()).unwrap().prepare(None).unwrap();
+    let heir = Authority::open(&at("ca").join("rotation/new")).unwrap();
+    let agency = heir.agency("agency", &at("agency"), Validity::days(9)).unwrap();
+    let cross = std::fs::read_to_string(at("ca").join("rotation/cross.crt")).unwrap();
+    let both = vec![authority.root_certificate().clone(), heir.certificate().clone()];
+    let roots: String = both.iter().map(Certificate::to_pem).collect();
+    for (kind, name, file) in [(Kind::Operator, "after", "operator.crt"), (Kind::Node, "node", "node.crt")] {
+        agency.issue(kind, name, &at(name), Validity::days(9)).unwrap();
+        let chain = std::fs::read_to_string(at(name).join(file)).unwrap();
+        std::fs::write(at(name).join(file), chain + &cross).unwrap();
+        std::fs::write(at(name).join("ca.crt"), &roots).unwrap();
+    }
+    std::fs::write(at("before").join("ca.crt"), &roots).unwrap();
+    let renewed = Identity::load(&IdentityPaths::in_directory(at("node"))).unwrap().0.certificate;
+    let mut own = None;
+    let one = Served::under(authority, true, |config| {
+        let certificates = &config.tls.as_ref().unwrap().certificates;
+        certificates.policy.store(Arc::new(Policy::new(both).unwrap()));
+        own.clone_from(&certificates.own);
+    })
+    .await;
+    for is_renewed in [false, true] {
+        if is_renewed {
+            own.as_ref().unwrap().store(Arc::new(renewed.clone()));
+        }
+        for name in ["before", "after"] {
+            one.over_tls(&at(name)).status().await.unwrap_or_else(|error| panic!("{name}, {is_renewed}: {error}"));
+        }
+    }
+    one.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
