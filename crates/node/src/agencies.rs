@@ -36,7 +36,7 @@ struct Known {
 pub(crate) struct Agency {
     certificate: Certificate,
     id: SignerId,
-    /// The agency directly below the authority: itself, or one above it.
+    /// The agency directly below the authority, or below the root that takes its place: itself, or one above it.
     top: SignerId,
 }
 
@@ -74,7 +74,7 @@ impl Agencies {
         // Signatures are verified outside the lock.
         let Ok(way) = policy.vouch(&certificate, &self.all(), now) else { return false };
         // An authority here needs no place.
-        let Some(top) = way.last().map(SignerId::of) else { return true };
+        let Some(top) = policy.top_of(&way).map(SignerId::of) else { return true };
         let id = SignerId::of(&certificate);
         let mut known = self.known();
         let below = known.agencies.iter().filter(|one| one.top == top).count();

@@ -9,6 +9,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 use crate::{
     Certificate, ChainError, Credential, CrlPolicy, Door, Edition, Lists, RevocationList, RoleRule, SignerError,
     SignerId, Who,
+    lists::Way,
     path::{Anchors, Leaf, Verified},
 };
 
@@ -73,7 +74,7 @@ impl Policy {
         for list in crls {
             let namesakes = || self.authorities().filter(|one| list.is_issued_in_name_of(one));
             match namesakes().find(|one| list.is_signed_by(one)) {
-                Some(signer) => drop(lists.put(list, SignerId::of(signer), Vec::new())?),
+                Some(signer) => drop(lists.put(list, SignerId::of(signer), Way::default())?),
                 None if namesakes().next().is_some() => return Err(PolicyError::foreign(&list)),
                 None => unknown.push(list),
             }
@@ -107,13 +108,13 @@ impl Policy {
         }
         for id in self.lists.without_a_way(self.anchors()).collect::<Vec<_>>() {
             let mut signers = known.iter().filter(|one| SignerId::of(one) == id);
-            if let Some(way) = signers.find_map(|one| self.vouch(one, known, now).ok()) {
+            if let Some(way) = signers.find_map(|one| self.stands(one, known, now).ok()) {
                 self.lists.set_way(id, way);
             }
         }
         let claimed = |list: &RevocationList| {
             let mut signers = known.iter().filter(|one| list.is_signed_by(one));
-            signers.find_map(|one| Some((list.clone(), SignerId::of(one), self.vouch(one, known, now).ok()?)))
+            signers.find_map(|one| Some((list.clone(), SignerId::of(one), self.stands(one, known, now).ok()?)))
         };
         for (list, signer, way) in self.lists.unclaimed().filter_map(claimed).collect::<Vec<_>>() {
             self.lists.claim(list, signer, way);
@@ -241,7 +242,7 @@ impl Policy {
         // Those of SDKs last: others may need the way to them.
         let signers = self.anchors().iter().chain(known).chain(&self.sdk_authorities);
         for signer in signers.filter(|one| list.is_signed_by(one)) {
-            match self.vouch(signer, known, now) {
+            match self.stands(signer, known, now) {
                 Ok(way) => {
                     let mut next = self.clone();
                     return Ok(next.lists.put(list, SignerId::of(signer), way)?.then_some(next));
@@ -250,6 +251,11 @@ impl Policy {
             }
         }
         if self.lists.has(&list) { Ok(None) } else { Err(refusal) }
+    }
+
+    fn stands(&self, signer: &Certificate, known: &[Certificate], now: UnixTime) -> Result<Way, SignerError> {
+        let certificates = self.vouch(signer, known, now)?;
+        Ok(Way { top: self.top_of(&certificates).map(SignerId::of), certificates })
     }
 
     /// Judges a presented chain, leaf first, roots welcome and ignored: at most 5 certificates and 16 KiB.

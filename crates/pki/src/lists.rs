@@ -37,8 +37,25 @@ struct InForce {
     id: SignerId,
     /// What others need to verify it: see [`Policy::vouch`](crate::Policy::vouch).
     way: Arc<[Certificate]>,
+    /// The authority on its way that a trusted one has certified itself, or its heir has; a trusted one is its own.
+    family: SignerId,
     /// Whether the way leads up now. Where it does not, the list counts all the same, and spreads no further.
     is_vouched: bool,
+}
+
+/// How a list's signer stands below an authority.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Way {
+    /// From the signer up to the one below the authority; none where the signer is it.
+    pub(crate) certificates: Vec<Certificate>,
+    /// See [`Policy::top_of`](crate::Policy::top_of).
+    pub(crate) top: Option<SignerId>,
+}
+
+impl Way {
+    fn family(&self, signer: SignerId) -> SignerId {
+        self.top.unwrap_or(signer)
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -142,20 +159,14 @@ impl Lists {
         Ok(())
     }
 
-    /// Puts a list into force if it is newer than what its signer has there; says whether it is. `way` leads from the
-    /// signer up to an authority.
-    pub(crate) fn put(
-        &mut self,
-        list: RevocationList,
-        id: SignerId,
-        way: Vec<Certificate>,
-    ) -> Result<bool, PolicyError> {
+    /// Puts a list into force if it is newer than what its signer has there; says whether it is.
+    pub(crate) fn put(&mut self, list: RevocationList, id: SignerId, way: Way) -> Result<bool, PolicyError> {
         let known = self.signed.iter().position(|one| one.id == id);
         if known.is_some_and(|index| !list.edition().is_newer_than(self.signed[index].list.edition())) {
             return Ok(false);
         }
         let former = known.map(|index| self.signed.remove(index));
-        let entry = InForce { list, id, way: way.into(), is_vouched: true };
+        let entry = InForce { list, id, family: way.family(id), way: way.certificates.into(), is_vouched: true };
         let made = self.make_room_for(&entry);
         self.signed.extend(if made.is_ok() { Some(entry) } else { former });
         made.map(|()| true)
@@ -174,7 +185,7 @@ impl Lists {
             };
             let mut shares: BTreeMap<SignerId, (usize, bool)> = BTreeMap::new();
             for one in next.iter().chain([entry]).filter(|one| one.gives_way()) {
-                let (share, has_former) = shares.entry(one.family()).or_default();
+                let (share, has_former) = shares.entry(one.family).or_default();
                 (*share, *has_former) = (*share + share_of(&one.list), *has_former || !one.is_vouched);
             }
             let most = shares.into_iter().max_by_key(|(_, share)| *share);
@@ -213,14 +224,14 @@ impl Lists {
         self.signed.iter().filter(lacks).map(|one| one.id)
     }
 
-    pub(crate) fn set_way(&mut self, signer: SignerId, way: Vec<Certificate>) {
+    pub(crate) fn set_way(&mut self, signer: SignerId, way: Way) {
         if let Some(one) = self.signed.iter_mut().find(|one| one.id == signer) {
-            (one.way, one.is_vouched) = (way.into(), true);
+            (one.family, one.way, one.is_vouched) = (way.family(signer), way.certificates.into(), true);
         }
     }
 
-    /// Puts one into force whose signer was not known; `way` leads up from him.
-    pub(crate) fn claim(&mut self, list: RevocationList, signer: SignerId, way: Vec<Certificate>) {
+    /// Puts one into force whose signer was not known.
+    pub(crate) fn claim(&mut self, list: RevocationList, signer: SignerId, way: Way) {
         self.unclaimed.retain(|one| one.list != list);
         // It had room before.
         let _ = self.put(list, signer, way);
@@ -230,9 +241,9 @@ impl Lists {
 /// Who gives way of the family that has most: whom nobody vouches for, then the lowest authority, the longest of its lists.
 fn last_of(next: &[InForce], entry: &InForce, most: Option<SignerId>) -> Option<usize> {
     let rank = |(_, one): &(usize, &InForce)| (!one.is_vouched, one.way.len(), one.list.der().len());
-    let of_it = |(_, one): &(usize, &InForce)| one.gives_way() && Some(one.family()) == most;
+    let of_it = |(_, one): &(usize, &InForce)| one.gives_way() && Some(one.family) == most;
     let is_before =
-        |other: &InForce| most != Some(entry.family()) || !other.is_vouched || entry.way.len() < other.way.len();
+        |other: &InForce| most != Some(entry.family) || !other.is_vouched || entry.way.len() < other.way.len();
     let last = next.iter().enumerate().filter(of_it).max_by_key(rank);
     last.filter(|(_, last)| is_before(last)).map(|(index, _)| index)
 }
@@ -243,11 +254,6 @@ fn share_of(list: &RevocationList) -> usize {
 }
 
 impl InForce {
-    /// The authority on its way that a trusted one has certified itself; a trusted one is its own.
-    fn family(&self) -> SignerId {
-        self.way.last().map_or(self.id, SignerId::of)
-    }
-
     /// Whether it may have to make room for others: that of an authority trusted here never has.
     fn gives_way(&self) -> bool {
         !self.way.is_empty() || !self.is_vouched

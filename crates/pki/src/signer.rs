@@ -62,6 +62,15 @@ impl Policy {
         self.way_up(signer, known, now, (MAX_DEPTH, authorities(signer)))
     }
 
+    /// The agency at the upper end of a way that [`vouch`](Self::vouch) gave: certified by an authority here itself, or by what
+    /// takes that one's place, for below a root that is being rotated its cross-certificate is above everybody. None where the
+    /// way is empty.
+    pub fn top_of<'a>(&self, way: &'a [Certificate]) -> Option<&'a Certificate> {
+        let heirs = self.authorities().map(|authority| path::heirs(way, authority)).max().unwrap_or_default();
+        // That of a new root itself ends where it begins.
+        way[..way.len() - heirs].last().or(way.first())
+    }
+
     fn way_up(
         &self,
         certificate: &Certificate,

@@ -76,6 +76,44 @@ fn an_agency_that_makes_authorities_without_end_keeps_nobody_elses_lists_out() {
     assert_eq!((held(&policy, "good"), policy.lists().iter().count()), (1, Lists::MAX));
 }
 
+/// While a root is replaced, its cross-certificate is above all agencies for nodes that trust the old one alone.
+#[test]
+fn agencies_below_the_heir_of_a_root_are_no_family() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    build_root(path);
+    build_agency(path);
+    for (folder, name) in [("root", "ca"), ("mallory", "agency")] {
+        fs::create_dir(path.join(folder)).unwrap();
+        for end in ["key", "crt"] {
+            fs::copy(path.join(format!("{name}.{end}")), path.join(folder).join(format!("ca.{end}"))).unwrap();
+        }
+    }
+    let mallory = Authority::open(&path.join("mallory")).unwrap();
+    let root = Authority::open(&path.join("root")).unwrap();
+    Rotation::plan(root.directory(), Plan::default()).unwrap().prepare(None).unwrap();
+    let heir = Authority::open(&root.directory().join("rotation/new")).unwrap();
+    let cross = Certificate::load(&root.directory().join("rotation/cross.crt")).unwrap();
+    let mut policy = Policy::new(vec![root.certificate().clone()]).unwrap();
+    for number in 0..40 {
+        let good = heir.issuer().agency(&format!("good{number}"), Validity::days(9)).unwrap();
+        policy = adopt(&policy, &good, &cross).unwrap().expect("it is news");
+    }
+    let below = |number: usize| mallory.issuer().agency(&format!("fill{number}"), Validity::days(9)).unwrap();
+    let known = [mallory.certificate().clone()];
+    for number in 0..Lists::MAX - 40 {
+        policy = adopt(&policy, &below(number), &known).unwrap().expect("it is news");
+    }
+    let refused = adopt(&policy, &below(99), &known).unwrap_err();
+    assert!(matches!(refused, PolicyError::TooManyLists { .. }), "{refused}");
+    let late = heir.issuer().agency("late", Validity::days(9)).unwrap();
+    policy = adopt(&policy, &late, &cross).unwrap().expect("it is news");
+    assert_eq!((held(&policy, "good"), held(&policy, "late"), held(&policy, "fill")), (40, 1, Lists::MAX - 41));
+    // The heir's own, too.
+    policy = adopt(&policy, heir.issuer(), &cross).unwrap().expect("it is news");
+    assert_eq!((held(&policy, "chain-2"), held(&policy, "fill")), (1, Lists::MAX - 42));
+}
+
 fn dates_of_later() -> RevocationDates {
     let validity = Validity::days(31);
     RevocationDates { this_update: validity.not_before, next_update: validity.not_after }

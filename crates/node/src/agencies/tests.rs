@@ -1,6 +1,6 @@
 use nuncio_pki::{
     KeyFile,
-    authority::{Issuer, PrivateKey, Validity},
+    authority::{Authority, Issuer, Plan, PrivateKey, Rotation, Validity},
 };
 use nuncio_testkit::TestAuthority;
 
@@ -66,4 +66,33 @@ fn an_agency_is_forgotten_with_the_authority_above_it() {
     assert_eq!(agencies.all().len(), 1);
     agencies.judge_again(&TestAuthority::new().policy(), now);
     assert!(agencies.all().is_empty());
+}
+
+/// For nodes that trust the old root alone, its cross-certificate for the new one stands above every agency.
+#[test]
+fn agencies_below_a_root_that_is_vouched_for_have_each_their_places() {
+    let (authority, directory) = (TestAuthority::new(), tempfile::tempdir().unwrap());
+    let folder = directory.path().join("agency");
+    authority.write_agency_directory(&folder);
+    let root = directory.path().join("ca");
+    std::fs::create_dir(&root).unwrap();
+    // Its file has the mode of a key's.
+    std::fs::copy(folder.join("agency.key"), root.join("ca.key")).unwrap();
+    std::fs::write(root.join("ca.key"), &*authority.root().key().to_pem().unwrap()).unwrap();
+    std::fs::write(root.join("ca.crt"), authority.root_certificate().to_pem()).unwrap();
+    Rotation::plan(&root, Plan::default()).unwrap().prepare(None).unwrap();
+    let heir = Authority::open(&root.join("rotation/new")).unwrap();
+    let cross = Certificate::load(&root.join("rotation/cross.crt")).unwrap().remove(0);
+    let below = |number: usize| heir.issuer().agency(&format!("agency{number}"), Validity::days(30)).unwrap();
+    let all: Vec<_> = (0..8).map(|number| below(number).certificate().der().clone()).collect();
+    let (agencies, policy, now) = (Agencies::default(), authority.policy(), UnixTime::now());
+    agencies.meet_all(&[all, vec![cross.der().clone()]].concat(), &policy, now);
+    assert_eq!(agencies.all().len(), 9);
+    // One of them that makes authorities has no more places than elsewhere.
+    let rogue = agency_without_pathlen(heir.issuer(), "rogue");
+    let below =
+        |number: u32| rogue.agency(&format!("sub {number}"), Validity::days(30)).unwrap().certificate().der().clone();
+    let many: Vec<_> = std::iter::once(rogue.certificate().der().clone()).chain((0..20).map(below)).collect();
+    agencies.meet_all(&many, &policy, now);
+    assert_eq!(agencies.all().len(), 9 + 1 + MAX_BELOW_ONE);
 }

@@ -26,7 +26,9 @@ impl Lists {
         let others = self.signed.iter().filter(|one| one.id != id).map(|one| &one.list).chain(self.unclaimed());
         require_room(&list, others)?;
         self.signed.retain(|one| one.id != id);
-        self.signed.push(InForce { list, id, way: above(signer, known).into(), is_vouched: false });
+        let way = above(signer, known);
+        let family = way.last().map_or(id, SignerId::of);
+        self.signed.push(InForce { list, id, way: way.into(), family, is_vouched: false });
         Ok(())
     }
 
