@@ -14,7 +14,7 @@ use nuncio_node::{
 };
 use nuncio_pki::{
     Credential, Identity, IdentityPaths, RenewalSchedule,
-    authority::{AuthorityError, RenewalFault, Renewed, renewal_request, take_renewed},
+    authority::{AuthorityError, RenewalFault, Renewed, refuse_replacing, renewal_request, take_renewed},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::time::{sleep, timeout};
@@ -35,12 +35,18 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(crate) async fn keep(control: Arc<Control>) {
     let mut shown = control.own.load_full();
     let mut schedule = RenewalSchedule::new(&shown, seed(&control));
+    // Not known yet.
+    let mut is_mixed = None;
     loop {
         let now = now();
         if !Arc::ptr_eq(&shown, &control.own.load()) {
             shown = control.own.load_full();
             schedule.handle_renewed(&shown);
             control.set_overdue(None);
+            is_mixed = None;
+        }
+        if is_mixed != Some(false) && !issuers(&control.node.snapshot(), &shown, true).is_empty() {
+            is_mixed = Some(name_mixed(&control, is_mixed).await);
         }
         if let Some(wait) = schedule.poll_timeout().checked_sub(now).filter(|wait| !wait.is_zero()) {
             sleep(wait.min(LOOK)).await;
@@ -64,6 +70,20 @@ pub(crate) async fn keep(control: Arc<Control>) {
             schedule.handle_failed(now);
         }
     }
+}
+
+/// Says, before the day that it is due, that the certificate stands in a file that no renewal may replace, and says it no more
+/// once that is mended.
+async fn name_mixed(control: &Control, was_mixed: Option<bool>) -> bool {
+    let place = control.state().config.identity_paths().cert;
+    let refused = control.readings.run(move || refuse_replacing(&place)).await;
+    let warning =
+        refused.ok().and_then(Result::err).map(|error| format!("this node's certificate is not renewed: {error}"));
+    let is_mixed = warning.is_some();
+    if is_mixed || was_mixed == Some(true) {
+        control.set_overdue(warning);
+    }
+    is_mixed
 }
 
 /// Asks one node that issues, and shows what it gives.

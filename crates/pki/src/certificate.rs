@@ -248,8 +248,7 @@ impl Certificate {
     /// The SHA-256 of its public key, whatever certificate names it: of a node ID where there is one, else of the subject
     /// public key info.
     pub fn key_id(&self) -> [u8; 32] {
-        let key = &self.0.key;
-        key.node.as_ref().map_or_else(|| Sha256::digest(&key.der).into(), key_id_of_node)
+        self.0.key.id()
     }
 
     pub(crate) fn subject_der(&self) -> &[u8] {

@@ -84,12 +84,17 @@ impl FileError {
 }
 
 pub(crate) fn read_public(path: &Path) -> Result<Vec<u8>, FileError> {
-    read(path, open(path)?, MAX_FILE)
+    read_up_to(path, MAX_FILE)
 }
 
 /// The bytes of a file with revocation lists.
 pub(crate) fn read_lists(path: &Path) -> Result<Vec<u8>, FileError> {
-    read(path, open(path)?, revocation::MAX_FILE)
+    read_up_to(path, revocation::MAX_FILE)
+}
+
+/// The bytes of a file that has its own limit.
+pub(crate) fn read_up_to(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
+    read_whole(open(path)?, most).map_err(|source| failed(path, most, source))
 }
 
 /// Refuses a key that others than this process may read, or write.
@@ -103,7 +108,9 @@ pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> 
     let failed = |source| FileError::Read { path: path.into(), source };
     let file = open_unless(refuse_no_source, path).map_err(failed)?;
     refuse_exposed(path, &file)?;
-    Ok(Zeroizing::new(read(path, file, MAX_SECRET)?))
+    let metadata = file.metadata().map_err(failed)?;
+    let length = if is_pipe(metadata.file_type()) { None } else { Some(metadata.len()) };
+    read_in_place(file, length, MAX_SECRET).map_err(|source| self::failed(path, MAX_SECRET, source))
 }
 
 /// The same as [`read_private`], and whose it is.
@@ -111,7 +118,8 @@ pub(crate) fn read_private_of(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Metada
     let file = open(path)?;
     refuse_exposed(path, &file)?;
     let metadata = file.metadata().map_err(|source| FileError::Read { path: path.into(), source })?;
-    Ok((Zeroizing::new(read(path, file, MAX_FILE)?), metadata))
+    let content = read_in_place(file, Some(metadata.len()), MAX_FILE);
+    Ok((content.map_err(|source| failed(path, MAX_FILE, source))?, metadata))
 }
 
 /// Reads a file of at most `most` bytes. Whatever is no file is refused at once: a pipe that nobody writes to would be waited
@@ -148,6 +156,29 @@ fn read_whole(file: File, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {most} bytes")));
     }
     Ok(bytes)
+}
+
+/// Reads a secret into one place that is never moved: a vector that grows leaves what it held in memory that others get. It has
+/// room for what the file holds by its own account, or for the most where that is not known.
+fn read_in_place(mut source: impl Read, length: Option<u64>, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
+    let expected = length.map_or(most, |length| length.min(most));
+    let room = usize::try_from(expected).unwrap_or(usize::MAX).saturating_add(1);
+    let (mut bytes, mut read) = (Zeroizing::new(vec![0; room]), 0);
+    while read < room {
+        match source.read(&mut bytes[read..]) {
+            Ok(0) => {
+                bytes.truncate(read);
+                return Ok(bytes);
+            }
+            Ok(more) => read += more,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    if expected < most {
+        return Err(io::Error::other("it has become longer while it was read"));
+    }
+    Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {most} bytes")))
 }
 
 fn refuse_no_file(kind: FileType) -> io::Result<()> {
@@ -196,11 +227,11 @@ fn open(path: &Path) -> Result<File, FileError> {
     open_file(path).map_err(|source| FileError::Read { path: path.into(), source })
 }
 
-fn read(path: &Path, file: File, most: u64) -> Result<Vec<u8>, FileError> {
-    read_whole(file, most).map_err(|source| match source.kind() {
+fn failed(path: &Path, most: u64, source: io::Error) -> FileError {
+    match source.kind() {
         io::ErrorKind::FileTooLarge => FileError::TooLarge { path: path.into(), most },
         _ => FileError::Read { path: path.into(), source },
-    })
+    }
 }
 
 /// Refuses a file of which others than this user and root decide what is in it.
@@ -356,6 +387,41 @@ mod tests {
         assert_eq!(read_file(&place("file"), 5).unwrap(), b"12345");
         let private = read_private(&place("pipe")).unwrap_err();
         assert!(private.hint().starts_with("name a file"), "{}", private.hint());
+    }
+
+    /// Gives one byte at a time, and notes where each was put.
+    struct Drop<'a> {
+        left: &'a [u8],
+        places: Vec<usize>,
+    }
+
+    impl Read for Drop<'_> {
+        fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+            let Some((first, rest)) = self.left.split_first() else { return Ok(0) };
+            (into[0], self.left) = (*first, rest);
+            self.places.push(into.as_ptr() as usize);
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn a_secret_is_read_into_one_place_that_is_not_moved() {
+        for length in [Some(300), None] {
+            let mut source = Drop { left: &[7; 300], places: Vec::new() };
+            let secret = read_in_place(&mut source, length, 4096).unwrap();
+            assert_eq!(secret.as_slice(), [7; 300]);
+            let first = secret.as_ptr() as usize;
+            assert_eq!(source.places, (first..first + 300).collect::<Vec<_>>());
+            assert_eq!(secret.capacity(), if length.is_some() { 301 } else { 4097 });
+        }
+        let refused = |length, most| {
+            let mut source = Drop { left: &[7; 300], places: Vec::new() };
+            let error = read_in_place(&mut source, length, most).unwrap_err();
+            (error.kind(), source.places.len())
+        };
+        assert_eq!(refused(Some(300), 299), (io::ErrorKind::FileTooLarge, 300));
+        assert_eq!(refused(None, 99), (io::ErrorKind::FileTooLarge, 100));
+        assert_eq!(refused(Some(100), 4096), (io::ErrorKind::Other, 101), "it grew");
     }
 
     #[test]

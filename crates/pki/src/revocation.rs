@@ -148,6 +148,12 @@ impl RevocationList {
         self.0.issuer.is(certificate.issuer_name()) && self.0.taken_back.has(certificate)
     }
 
+    /// Whether it takes this certificate back, or says that its key gets no other one.
+    pub(crate) fn ends(&self, certificate: &Certificate) -> bool {
+        let is_barred = || self.0.taken_back.word(&certificate.key_id()).is_some();
+        self.0.issuer.is(certificate.issuer_name()) && (self.0.taken_back.has(certificate) || is_barred())
+    }
+
     /// Whether `issuer` has the list's name and its key signed the list.
     pub fn is_signed_by(&self, issuer: &Certificate) -> bool {
         self.is_issued_in_name_of(issuer) && self.0.signed.verify(issuer.key()).is_ok()

@@ -8,8 +8,8 @@ use nuncio_identity::NodeId;
 use nuncio_pki::{
     Certificate, CertificateRequest, Credential, Identity, IdentityPaths, Policy, RenewalSchedule,
     authority::{
-        Asked, Authority, IssueError, Issued, IssuingDesk, IssuingRules, Kind, PrivateKey, RenewalFault, Validity,
-        issued_to, renewal_request, take_renewed,
+        Asked, Authority, AuthorityError, IssueError, Issued, IssuingDesk, IssuingRules, Kind, PrivateKey,
+        RenewalFault, Validity, issued_to, renewal_request, take_renewed,
     },
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
@@ -481,6 +481,16 @@ fn a_node_takes_its_renewed_certificate_and_nothing_else() {
     assert!(matches!(fault(&ders(&theirs)), RenewalFault::Directory(_)));
     assert!(matches!(fault(&chain[..1]), RenewalFault::Directory(_)), "without its agency it leads nowhere");
     assert!(matches!(fault(&vec![chain[0].clone(); 6]), RenewalFault::Chain(_)));
+
+    // Where the key stands in the certificate's file, that stays.
+    let mixed = IdentityPaths { key: place.at("node0/node.pem"), cert: place.at("node0/node.pem"), ..paths.clone() };
+    let content = [fs::read(&paths.cert).unwrap(), fs::read(&paths.key).unwrap()].concat();
+    fs::copy(&paths.key, &mixed.key).unwrap();
+    fs::write(&mixed.key, &content).unwrap();
+    let error = take_renewed(&chain, &own.certificate, &mixed, now).unwrap_err();
+    assert!(matches!(&error, RenewalFault::Write(AuthorityError::HoldsMore { .. })), "{error}");
+    assert_eq!(fs::read(&mixed.cert).unwrap(), content);
+    fs::remove_file(&mixed.cert).unwrap();
 
     // Proved, and given up all the same.
     drop(take_renewed(&chain, &own.certificate, &paths, now).unwrap());

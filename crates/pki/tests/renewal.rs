@@ -5,7 +5,7 @@
 use std::{fs, path::Path};
 
 use nuncio_pki::{
-    Certificate, Identity, IdentityPaths, KeyFile,
+    Certificate, CertificateRequest, Identity, IdentityPaths, KeyFile, RevocationFile,
     authority::{
         AGENCY_DAYS, Authority, AuthorityError, CERTIFICATE_DAYS, Issuer, Kind, PrivateKey, ROOT_DAYS, Validity,
     },
@@ -197,4 +197,64 @@ fn an_interrupted_issue_does_not_block_its_own_retry() {
     assert!(matches!(error, AuthorityError::Exists { .. }), "{error}");
     let error = agency.issue(Kind::NodeRsa, "a", &path.join("c"), days).unwrap_err();
     assert!(matches!(error, AuthorityError::Key { .. }), "{error}");
+}
+
+/// `cert = "node.pem"` and `key = "node.pem"` is a usual layout elsewhere.
+#[test]
+fn a_key_beside_a_certificate_outlives_the_renewal_that_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let root = Authority::init(&path.join("ca"), "chain", Validity::days(100)).unwrap();
+    let agency = root.agency("agencyA", &path.join("agencyA"), Validity::days(50)).unwrap();
+    agency.issue(Kind::Node, "node0", &path.join("node0"), Validity::days(20)).unwrap();
+    let [certificate, key] = ["node.crt", "node.key"].map(|name| fs::read(path.join("node0").join(name)).unwrap());
+    let file = path.join("node0/node.pem");
+    for content in [[&certificate[..], &key].concat(), [&key[..], &certificate].concat()] {
+        fs::write(&file, &content).unwrap();
+        let error = agency.renew(&file, None).unwrap_err();
+        assert!(matches!(&error, AuthorityError::HoldsMore { path } if *path == file), "{error}");
+        assert!(error.to_string().contains("a private key") && error.hint().is_some(), "{error}");
+        assert_eq!(fs::read(&file).unwrap(), content);
+    }
+    assert_eq!(fs::read_dir(path.join("node0")).unwrap().count(), 5, "no draft is left");
+    fs::write(&file, certificate).unwrap();
+    agency.renew(&file, None).unwrap();
+}
+
+#[test]
+fn what_was_taken_back_is_not_certified_once_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let root = Authority::init(&path.join("ca"), "chain", Validity::days(100)).unwrap();
+    let agency = root.agency("agencyA", &path.join("agencyA"), Validity::days(50)).unwrap();
+    let issue = |kind, name: &str| agency.issue(kind, name, &path.join(name), Validity::days(20)).unwrap();
+    let [first, other] = ["first", "other"].map(|name| issue(Kind::Node, name));
+    let (barred, rsa) = (issue(Kind::Node, "barred"), issue(Kind::SdkRsa, "rsa"));
+    // One that is revoked itself, one of whose key an earlier certificate was, and one by the RSA authority.
+    agency.revoke(first.certificate()).unwrap();
+    let later = agency.renew(&path.join("barred/node.crt"), None).unwrap();
+    agency.distrust(barred.certificate()).unwrap();
+    agency.revoke(rsa.certificate()).unwrap();
+    let list = RevocationFile::read(&agency.crl_path()).unwrap().lists;
+    assert!(!list.iter().any(|list| list.lists(&later)), "its own number is in no list");
+    for file in ["first/node.crt", "barred/node.crt", "rsa/sdk.crt"] {
+        let before = fs::read(path.join(file)).unwrap();
+        let error = agency.renew(&path.join(file), None).unwrap_err();
+        assert!(matches!(error, AuthorityError::TakenBack { .. }), "{file}: {error}");
+        assert!(error.to_string().contains("agencyA/ca.crl") && error.hint().is_some(), "{error}");
+        assert_eq!(fs::read(path.join(file)).unwrap(), before);
+    }
+    // Nor by a request, or where its certificate is gone.
+    let request = CertificateRequest::create(&barred.key, Kind::Node, "another name").unwrap();
+    let error = agency.sign_request(&request, Kind::Node, &path.join("new.crt"), Validity::days(9)).unwrap_err();
+    assert!(matches!(error, AuthorityError::TakenBack { .. }) && !path.join("new.crt").exists(), "{error}");
+    fs::remove_file(path.join("barred/node.crt")).unwrap();
+    let error = agency.issue(Kind::Node, "barred", &path.join("barred"), Validity::days(9)).unwrap_err();
+    assert!(matches!(error, AuthorityError::TakenBack { .. }), "{error}");
+    agency.renew(&path.join("other/node.crt"), None).unwrap();
+    drop(other);
+    // An agency whose key its root refuses.
+    root.revoke_key(agency.certificate()).unwrap();
+    let error = root.renew(&path.join("agencyA/agency.crt"), None).unwrap_err();
+    assert!(matches!(error, AuthorityError::TakenBack { .. }), "{error}");
 }

@@ -234,7 +234,11 @@ fn the_authority_that_issued_a_certificate_is_found_below_a_folder() {
     assert_eq!(open(agency.certificate()).directory(), root.directory());
     let foreign = consortium().agency.issuer().issue(Kind::Node, "x", Validity::days(9)).unwrap();
     let error = Authority::open_issuer_of(foreign.certificate(), directory.path()).unwrap_err();
-    assert!(matches!(&error, AuthorityError::NotIssuedHere { .. }), "{error}");
+    let AuthorityError::NotIssuedHere { authority, .. } = &error else { panic!("{error}") };
+    let rsa = agency.channel_issuer().unwrap();
+    for one in [root.certificate(), agency.certificate(), rsa.certificate()] {
+        assert_eq!(authority.split("; ").filter(|named| **named == *one.subject()).count(), 1, "{error}");
+    }
 }
 
 #[test]
@@ -286,4 +290,47 @@ fn a_list_that_was_lost_or_put_back_is_not_continued() {
     assert!(matches!(agency.revoke(three.certificate()), Err(AuthorityError::ListLost { .. })));
     fs::write(agency.crl_path(), new).unwrap();
     assert_eq!(agency.revoke(three.certificate()).unwrap().edition().to_string(), "3");
+}
+
+/// `openssl ca -gencrl` numbers lists only where its configuration says so.
+#[test]
+fn lists_with_and_without_numbers_follow_each_other() {
+    let Consortium { directory, root, agency } = consortium();
+    let path = directory.path();
+    let leaves = [(); 7].map(|()| agency.issuer().issue(Kind::Node, "node", Validity::days(9)).unwrap());
+    for leaf in &leaves[..5] {
+        agency.distrust(leaf.certificate()).unwrap();
+    }
+    let fifth = RevocationFile::read(&agency.crl_path()).unwrap().lists.remove(0);
+    for (name, from) in [("ca.key", "agency.key"), ("ca.crt", "agency.crt")] {
+        fs::copy(agency.directory().join(from), path.join(name)).unwrap();
+    }
+    fs::write(path.join("ca.cnf"), CA).unwrap();
+    let revoked = leaves[..6].iter().map(|leaf| leaf.certificate().serial().to_uppercase());
+    let index: String =
+        revoked.map(|serial| format!("R\t350101000000Z\t260101000000Z\t{serial}\tunknown\t/CN=n\n")).collect();
+    fs::write(path.join("index.txt"), index).unwrap();
+    let made = |date: &str| gencrl(path, "dated", &format!("-crl_lastupdate {date}Z -crl_nextupdate 20400101000000Z"));
+    let put = |list: &RevocationList| fs::write(agency.crl_path(), list.to_pem()).unwrap();
+    // An older one would take revocations back all the same.
+    put(&made("20260101000000"));
+    assert!(matches!(agency.revoke(leaves[6].certificate()), Err(AuthorityError::ListLost { .. })));
+    let younger = made("20390101000000");
+    assert!(younger.edition().is_newer_than(fifth.edition()));
+    put(&younger);
+    let next = agency.revoke(leaves[6].certificate()).unwrap();
+    assert_eq!(next.edition().to_string(), "6");
+    assert!(leaves.iter().all(|leaf| next.lists(leaf.certificate())));
+    // Whichever of the three others hold, they take it.
+    let agencies = [agency.certificate().clone()];
+    for held in [&fifth, &younger] {
+        let policy = trust(root.issuer()).adopt(held.clone(), &agencies, now()).unwrap().unwrap();
+        assert!(policy.adopt(next.clone(), &agencies, now()).unwrap().is_some());
+    }
+    // And once more, beside one that came from elsewhere.
+    put(&younger);
+    assert!(matches!(agency.revoke(leaves[6].certificate()), Err(AuthorityError::ListLost { .. })));
+    assert_eq!(agency.merge(&next).unwrap(), None);
+    put(&made("20390601000000"));
+    assert_eq!(agency.next_lists().unwrap()[0].edition().to_string(), "7");
 }

@@ -11,9 +11,10 @@ use std::{
 };
 
 use nuncio_pki::{
-    Certificate, Identity, IdentityPaths, Policy, RevocationFile, RevocationList,
+    Certificate, CertificateRequest, Identity, IdentityPaths, Policy, RevocationFile, RevocationList,
     authority::{
-        Authority, Chosen, Kind, OldAgency, Plan, Rotation, RotationError, Sdks, SdksAt, Seen, Shown, Step, Validity,
+        Authority, AuthorityError, Chosen, Kind, OldAgency, Plan, PrivateKey, Rotation, RotationError, Sdks, SdksAt,
+        Seen, Shown, Step, Validity,
     },
 };
 use rustls_pki_types::UnixTime;
@@ -751,8 +752,15 @@ fn more_nodes_than_are_remembered_stop_nothing() {
     let chain = Chain::new();
     let mut rotation = chain.plan("ca", &NODES);
     let one = chain.seen(&["node0"]).remove(0);
+    // IDs as long as they are, and names that are written with as many bytes as there can be.
     let crowd = |letter: &str, count: usize, reachable: bool| {
-        let node = |number| Seen { node_id: format!("{letter}{number:06}"), reachable, ..one.clone() };
+        let name = ["数".repeat(100), "🦀".repeat(100), "\"".repeat(100)];
+        let node = |number: usize| Seen {
+            node_id: format!("{letter}{number:0127}"),
+            name: name[if letter == "a" { 2 } else { number % 3 }].clone(),
+            reachable,
+            ..one.clone()
+        };
         (0..count).map(node).collect::<Vec<_>>()
     };
     rotation.note(&crowd("a", 16_384, false)).unwrap();
@@ -761,6 +769,82 @@ fn more_nodes_than_are_remembered_stop_nothing() {
     rotation.note(&crowd("c", 10, true)).unwrap();
     assert_eq!(rotation.expected().filter(|(node, _)| node.starts_with('c')).count(), 10);
     assert_eq!(rotation.expected().count(), 16_384);
+    assert!(rotation.expected().all(|(_, name)| (60..=64).contains(&name.len())));
     drop(rotation);
     chain.open("ca");
+    // All names of more than one byte for each character.
+    let mut rotation = chain.plan("ca", &NODES);
+    let wide: Vec<_> = crowd("b", 3 * 16_384, true).into_iter().step_by(3).collect();
+    rotation.note(&wide).unwrap();
+    assert_eq!(rotation.expected().count(), 16_384);
+    drop(rotation);
+    chain.open("ca");
+}
+
+/// Folders of `build_chain.sh`'s kind hold PEM; what was made with `openssl` may be in either form.
+#[test]
+fn keys_and_lists_in_der_are_put_away_as_they_are() {
+    for (name, base) in [("ca", "ca"), ("agencyA", "agency")] {
+        let chain = Chain::new();
+        let root = Authority::open(&chain.path("ca")).unwrap();
+        let folder = chain.path(name);
+        let made = Authority::open(&folder).unwrap().next_lists().unwrap();
+        openssl(&folder, &format!("pkey -in {base}.key -outform DER -out key.der"));
+        openssl(&folder, "x509 -in ca.crt -outform DER -out trust.der");
+        let key = folder.join(format!("{base}.key"));
+        fs::write(&key, fs::read(folder.join("key.der")).unwrap()).unwrap();
+        fs::write(folder.join("ca.crl"), made[0].der()).unwrap();
+        fs::rename(folder.join("trust.der"), folder.join("ca.crt")).unwrap();
+        let before = [key.clone(), folder.join("ca.crl")].map(|path| fs::read(path).unwrap());
+        let mut rotation = chain.plan(name, &["agencyA", "node0", "node1", "node2", "sdk"]);
+        rotation.prepare(Some(&root)).unwrap();
+        rotation.issue(&[], &Chosen::default()).unwrap();
+        rotation.switch().unwrap();
+        rotation.switch().unwrap();
+        let former = folder.join("former").join(&hex::encode(rotation.old().key_id())[..16]);
+        let kept = [former.join(format!("{base}.key")), former.join("ca.crl")].map(|path| fs::read(path).unwrap());
+        assert!(kept == before, "{name}");
+        let old = Authority::open(&former).unwrap();
+        assert_eq!(old.certificate(), rotation.old());
+        assert_ne!(Authority::open(&folder).unwrap().certificate(), old.certificate());
+        assert_eq!(rotation.shown_by(&chain.seen(&["node0"])[0].chain), Shown::New);
+    }
+}
+
+/// Two issuers of one agency have certified one key: what is taken back of the one is of the key.
+#[test]
+fn a_key_that_was_taken_back_gets_no_certificate_of_the_successor() {
+    let chain = Chain::new();
+    let (root, agency) =
+        (Authority::open(&chain.path("ca")).unwrap(), Authority::open(&chain.path("agencyA")).unwrap());
+    let [first, second, _] = NODES.map(|name| {
+        let held = chain.read(&format!("{name}/node.crt")).remove(0);
+        agency.renew(&chain.path(&format!("{name}/node.crt")), Some(15)).unwrap();
+        held
+    });
+    agency.distrust(&first).unwrap();
+    let mut rotation = chain.plan("agencyA", &NODES);
+    let new = rotation.prepare(Some(&root)).unwrap().clone();
+    let begun = RevocationFile::read(&rotation.folder().join("new/ca.crl")).unwrap();
+    assert!(begun.lists[0].is_signed_by(&new) && begun.lists[0].is_empty());
+    let done = rotation.issue(&[], &Chosen::default()).unwrap();
+    assert_eq!((names(&done.left_out, "is revoked, or its key is"), done.written.len()), (1, 2), "{done:?}");
+    // That the other's key is no longer trusted is said between two steps: what was made for it is taken back as well.
+    agency.distrust(&second).unwrap();
+    let handed_out: Vec<_> = done.written.iter().map(|path| read(path).remove(0)).collect();
+    let of_second = handed_out.iter().find(|one| one.public_key() == second.public_key()).unwrap();
+    let done = rotation.switch().unwrap();
+    assert_eq!(names(&done.left_out, "is revoked, or its key is"), 2, "{done:?}");
+    let successor = Authority::open(&chain.path("agencyA")).unwrap();
+    assert_eq!(*successor.certificate(), new);
+    let lists = RevocationFile::read(&successor.crl_path()).unwrap().lists;
+    assert!(lists.iter().any(|list| list.is_signed_by(&new) && list.lists(of_second)));
+    // Nor later, by the successor itself.
+    for (name, is_barred) in NODES.iter().zip([true, true, false]) {
+        let key = nuncio_pki::KeyFile::load(&chain.path(&format!("{name}/node.key"))).unwrap();
+        let request = CertificateRequest::create(&PrivateKey::from_file(key).unwrap(), Kind::Node, name).unwrap();
+        let signed =
+            successor.sign_request(&request, Kind::Node, &chain.path(&format!("{name}.crt")), Validity::days(9));
+        assert_eq!(matches!(signed, Err(AuthorityError::TakenBack { .. })), is_barred, "{name}: {signed:?}");
+    }
 }

@@ -167,6 +167,40 @@ async fn a_node_that_is_refused_says_so_and_keeps_what_it_has() {
     first.stop().await;
 }
 
+/// Named by `[identity] cert` and `key`, one file may hold both.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_in_the_certificates_file_outlives_its_day_and_is_named_before() {
+    let authority = TestAuthority::new();
+    let issuer = issuing(&authority, "");
+    let first = issuer.start().await;
+    let home = due(&authority, "two", &peers(&[first.p2p]));
+    let [place, key] = ["conf/node.crt", "conf/node.key"].map(|name| home.dir.path().join(name));
+    let certificate = std::fs::read(&place).unwrap();
+    let both = [&certificate[..], &std::fs::read(&key).unwrap()].concat();
+    std::fs::write(&place, &both).unwrap();
+    let second = home.start().await;
+    let mut events = second.client.events(&["renewal_failed".into()]).await.unwrap();
+    let event = timeout(DEADLINE, events.next()).await.expect("it is told in time").unwrap().unwrap();
+    assert!(event["cause"].as_str().unwrap().contains("something beside certificates"), "{event}");
+    let is_named = async || {
+        let warnings = second.client.status().await.unwrap().warnings;
+        warnings.iter().any(|one| one.contains("this node's certificate is not renewed: "))
+    };
+    for is_mixed in [true, false] {
+        assert_eq!(std::fs::read(&place).unwrap(), both);
+        if !is_mixed {
+            std::fs::write(&place, &certificate).unwrap();
+        }
+        let began = Instant::now();
+        while is_named().await != is_mixed {
+            assert!(began.elapsed() < DEADLINE, "it is told in time, mixed: {is_mixed}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    second.stop().await;
+    first.stop().await;
+}
+
 /// Each of the two knows only what it has issued itself; lists are what both go by.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_revoked_at_one_of_two_issuers_is_at_the_other_and_in_its_directory() {

@@ -23,13 +23,13 @@ pub(super) struct Draft {
 
 impl Draft {
     /// For everybody to read.
-    pub(super) fn public(place: &Path, content: &str) -> Result<Self, AuthorityError> {
-        Self::write(place, content.as_bytes(), PUBLIC)
+    pub(super) fn public(place: &Path, content: &(impl AsRef<[u8]> + ?Sized)) -> Result<Self, AuthorityError> {
+        Self::write(place, content.as_ref(), PUBLIC)
     }
 
     /// For its owner only.
-    pub(super) fn private(place: &Path, content: &str) -> Result<Self, AuthorityError> {
-        Self::write(place, content.as_bytes(), PRIVATE)
+    pub(super) fn private(place: &Path, content: &(impl AsRef<[u8]> + ?Sized)) -> Result<Self, AuthorityError> {
+        Self::write(place, content.as_ref(), PRIVATE)
     }
 
     /// Where it can be read before it is put into its place.

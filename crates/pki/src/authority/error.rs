@@ -31,6 +31,26 @@ pub enum AuthorityError {
         /// What.
         path: PathBuf,
     },
+    /// A file of certificates holds something else too, which would be gone if it were replaced.
+    #[error(
+        "{} holds something beside certificates, such as a private key, that a new certificate in its place would destroy; \
+         nothing was changed",
+        path.display()
+    )]
+    HoldsMore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// What is asked for was taken back.
+    #[error("{what} gets no new certificate: {} takes {taken} back", list.display())]
+    TakenBack {
+        /// Whose.
+        what: String,
+        /// The file with the list that says so.
+        list: PathBuf,
+        /// Its certificate, or its key.
+        taken: &'static str,
+    },
     /// The folder holds no authority.
     #[error("{} holds no authority: neither agency.crt with agency.key nor ca.crt with ca.key", path.display())]
     NoAuthority {
@@ -165,6 +185,11 @@ impl AuthorityError {
                 _ => format!("check the permissions of {}", path.display()),
             },
             Self::Exists { path } => format!("choose another --out, or move {} away", path.display()),
+            Self::HoldsMore { path } => format!(
+                "move the certificates of {0} into a file of their own and name that one: openssl storeutl -certs {0} shows them",
+                argument(path)
+            ),
+            Self::TakenBack { .. } => "give whoever it is another key: nuncio cert request NAME --out DIR".into(),
             Self::NoAuthority { path } if path.is_file() => {
                 format!("name the directory that {} is in", path.display())
             }

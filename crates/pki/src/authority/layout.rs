@@ -11,7 +11,12 @@ use super::{
 use zeroize::Zeroizing;
 
 use crate::{
-    Certificate, KeyFile, KeyFileError, directory::read_certificates, encrypted, file, key::first_block, passphrase,
+    Certificate, KeyFile, KeyFileError,
+    blocks::{blocks, is_der},
+    directory::read_certificates,
+    encrypted, file,
+    key::first_block,
+    passphrase,
 };
 
 /// `node.*`, `sdk.*` or `operator.*`, and `ca.crt`, in a folder that may exist but must not hold such a certificate yet.
@@ -84,6 +89,21 @@ pub(super) fn trust(path: &Path, root: &Certificate) -> Result<(), AuthorityErro
         return if trusted { Ok(()) } else { Err(AuthorityError::Exists { path: path.into() }) };
     }
     Draft::public(path, &root.to_pem())?.create()
+}
+
+/// Refuses a file in which something stands beside certificates, such as their private key: to write certificates in its place
+/// would destroy that. One that is not there holds nothing.
+///
+/// # Errors
+/// [`AuthorityError::HoldsMore`].
+pub fn refuse_replacing(path: &Path) -> Result<(), AuthorityError> {
+    if path.exists() && holds_more(path) { Err(AuthorityError::HoldsMore { path: path.into() }) } else { Ok(()) }
+}
+
+/// Whether something stands beside the certificates of a file, or it cannot be read.
+pub(super) fn holds_more(path: &Path) -> bool {
+    let Ok(file) = file::read_public(path) else { return true };
+    blocks(&file, |label| !label.is_empty() && !label.ends_with("CERTIFICATE")).next().is_some() && !is_der(&file)
 }
 
 pub(super) fn bundle(chain: &[Certificate]) -> String {

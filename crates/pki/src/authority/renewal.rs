@@ -4,7 +4,12 @@ use std::path::Path;
 
 use rustls_pki_types::UnixTime;
 
-use super::{AuthorityError, Issuer, Validity, draft::Draft, layout::bundle, profile::Profile};
+use super::{
+    AuthorityError, Issuer, Validity,
+    draft::Draft,
+    layout::{bundle, refuse_replacing},
+    profile::Profile,
+};
 use crate::{
     Certificate,
     directory::read_certificates,
@@ -15,6 +20,7 @@ use crate::{
 /// The file is replaced once what was written has been read back and holds.
 pub(super) fn renew(file: &Path, issuer: &Issuer, validity: Validity) -> Result<Certificate, AuthorityError> {
     let old = read_certificates(file)?;
+    refuse_replacing(file)?;
     let chain = issuer.renew(&old[0], validity)?;
     let renewed = &chain[0];
     let newest = |one: &Certificate| chain.iter().find(|newer| is_newer(newer, one)).unwrap_or(one).clone();

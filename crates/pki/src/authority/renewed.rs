@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::{
     AuthorityError, PrivateKey,
     draft::Draft,
-    layout::{bundle, trust},
+    layout::{bundle, refuse_replacing, trust},
     profile::Profile,
 };
 use crate::{
@@ -48,6 +48,7 @@ pub fn take_renewed(
     let read = chain.iter().map(|der| Certificate::from_der(der.clone())).collect::<Result<Vec<_>, _>>()?;
     let Some(leaf) = read.first() else { return Err(RenewalFault::Empty) };
     refuse_other(present.certificate(), leaf, now)?;
+    refuse_replacing(&paths.cert)?;
     let draft = Draft::public(&paths.cert, &bundle(&read))?;
     let written = IdentityPaths { cert: draft.written().into(), ..paths.clone() };
     let (identity, _) = Identity::load_at(&written, now).map_err(RenewalFault::directory)?;

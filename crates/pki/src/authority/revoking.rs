@@ -1,7 +1,6 @@
 //! Taking certificates back, on disk.
 
 use std::{
-    cmp::Ordering,
     collections::VecDeque,
     fs::{self, File},
     path::{Path, PathBuf},
@@ -15,14 +14,15 @@ use super::{
     draft::{Draft, open_lock},
     issuer::successor,
     issuing,
+    last_list::{Kept, refuse_lost},
     store::channel_directory,
 };
 use crate::{
     Certificate, RevocationFile, RevocationList, SignerId,
     certificate::key_id_of_node,
     directory::read_certificates,
-    file, instant,
-    revocation::{TakenBack, compare, newest},
+    instant,
+    revocation::{TakenBack, newest},
 };
 
 /// Most folders looked into for an authority, and how deep below the first.
@@ -43,7 +43,10 @@ impl Authority {
                 if certificate.is_signed_by(&issuer) {
                     return Self::open(&folder);
                 }
-                looked_at.push(issuer.subject());
+                // An RSA authority lies below its agency, and is a folder of its own too.
+                if !looked_at.contains(&issuer.subject()) {
+                    looked_at.push(issuer.subject());
+                }
             }
         }
         if looked_at.is_empty() {
@@ -128,7 +131,7 @@ impl Authority {
             let mut both = own;
             both.join(heard.taken_back());
             let newer = if is_newer { Some(heard) } else { book.last.as_ref() };
-            let list = book.issuer.list(&both, &next(path, newer), dates(newer))?;
+            let list = book.issuer.list(&both, &book.next(Some(heard))?, dates(newer))?;
             book.put(authority, &list)?;
             Ok(Some(list))
         })
@@ -141,11 +144,15 @@ impl Authority {
     /// # Errors
     /// When `ca.crl` cannot be read or written, or is older than the last list made here.
     pub fn next_lists(&self) -> Result<Vec<RevocationList>, AuthorityError> {
-        self.next_lists_beside(None)
+        self.next_lists_beside(None, &TakenBack::default())
     }
 
-    /// The same, with a certificate beside them by which somebody vouches for this authority.
-    pub(super) fn next_lists_beside(&self, word: Option<&Certificate>) -> Result<Vec<RevocationList>, AuthorityError> {
+    /// The same, with a certificate beside them by which somebody vouches for this authority, and with what is said of keys.
+    pub(super) fn next_lists_beside(
+        &self,
+        word: Option<&Certificate>,
+        keys: &TakenBack,
+    ) -> Result<Vec<RevocationList>, AuthorityError> {
         self.in_turn(|authority, path| {
             let signers = std::iter::once(None).chain(authority.channel_issuer_there()?.map(Some));
             let made = signers.map(|channel| {
@@ -154,13 +161,30 @@ impl Authority {
                 let news = word.filter(|word| !book.certificates.contains(word)).cloned();
                 book.certificates.extend(news);
                 let last = book.last.as_ref();
-                let said = last.map(RevocationList::taken_back).cloned().unwrap_or_default();
-                let list = book.issuer.list(&said, &next(path, last), dates(last))?;
+                let mut said = last.map(RevocationList::taken_back).cloned().unwrap_or_default();
+                if channel.is_none() {
+                    said.join_keys(keys);
+                }
+                let list = book.issuer.list(&said, &book.next(None)?, dates(last))?;
                 book.put(authority, &list)?;
                 Ok(list)
             });
             made.collect()
         })
+    }
+
+    /// Says of keys what another authority has said, of which this one is the successor.
+    pub(super) fn join_keys(&self, said: &TakenBack) -> Result<(), AuthorityError> {
+        if !said.has_keys() {
+            return Ok(());
+        }
+        let joined = self.in_turn(|authority, path| {
+            authority.take_back(path, None, |_, taken_back, _| {
+                taken_back.join_keys(said);
+                Ok(())
+            })
+        });
+        joined.map(drop)
     }
 
     fn revoke_and(
@@ -200,7 +224,7 @@ impl Authority {
         if let Some(last) = book.last.as_ref().filter(|_| taken_back == said) {
             return Ok(last.clone());
         }
-        let list = book.issuer.list(&taken_back, &next(path, book.last.as_ref()), dates)?;
+        let list = book.issuer.list(&taken_back, &book.next(None)?, dates)?;
         book.put(self, &list)?;
         Ok(list)
     }
@@ -267,19 +291,19 @@ impl<'a> Book<'a> {
         let draft = Draft::public(self.path, &text)?;
         RevocationFile::read(draft.written())?;
         draft.replace()?;
-        let number = list.edition().number().map(hex::encode).unwrap_or_default();
-        Draft::public(&self.numbers, &format!("{number}\n"))?.replace()
+        // What cannot be read is no number behind which this one could be.
+        Kept::read(&self.numbers).ok().flatten().unwrap_or_default().after(list).write(&self.numbers)
     }
-}
 
-/// The number after the last list's. Where a node issues from the folder, another may from a copy of it, and of two lists with
-/// one number nobody takes the second: so numbers leave out some there, each time another lot of them.
-fn next(path: &Path, last: Option<&RevocationList>) -> Vec<u8> {
-    let mut number = last.and_then(|list| list.edition().number()).unwrap_or_default().to_vec();
-    if path.parent().is_some_and(issuing::is_issued_from) {
-        number = sum(&number, rand::random());
+    /// The number after the last list's, or after what was given before that where another tool made it without one. Where a
+    /// node issues from the folder, another may from a copy of it, and of two lists with one number nobody takes the second: so
+    /// numbers leave out some there, each time another lot of them.
+    fn next(&self, heard: Option<&RevocationList>) -> Result<Vec<u8>, AuthorityError> {
+        let kept = Kept::read(&self.numbers)?.unwrap_or_default();
+        let Kept { number, .. } = self.last.iter().chain(heard).fold(kept, Kept::after);
+        let is_shared = self.path.parent().is_some_and(issuing::is_issued_from);
+        Ok(successor(&if is_shared { sum(&number, rand::random()) } else { number }))
     }
-    successor(&number)
 }
 
 /// A big-endian number, and another.
@@ -302,23 +326,6 @@ fn dates(last: Option<&RevocationList>) -> RevocationDates {
     let after = last.map_or(0, |list| list.this_update().as_secs() + 1);
     let this_update = instant::at(UnixTime::now().as_secs().max(after));
     RevocationDates { this_update, next_update: Validity::days_from(this_update, REVOCATION_DAYS).not_after }
-}
-
-/// The number of the last list is kept apart, so that one that was lost or put back is not continued.
-pub(super) fn refuse_lost(path: &Path, last: Option<&RevocationList>, numbers: &Path) -> Result<(), AuthorityError> {
-    if !numbers.exists() {
-        return Ok(());
-    }
-    let text = String::from_utf8_lossy(&file::read_public(numbers)?).into_owned();
-    let made = hex::decode(text.trim()).map_err(|_| AuthorityError::Key {
-        path: numbers.into(),
-        reason: "it holds no number in hexadecimal".into(),
-    })?;
-    let held = last.and_then(|list| list.edition().number()).unwrap_or_default();
-    if compare(held, &made) == Ordering::Less {
-        return Err(AuthorityError::ListLost { path: path.into(), number: text.trim().into() });
-    }
-    Ok(())
 }
 
 /// What is to be in `into` when the lists and certificates in `from` come first in it.

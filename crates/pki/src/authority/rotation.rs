@@ -23,7 +23,7 @@ use std::{
 pub use error::RotationError;
 use files::{FOLDER, FORMER};
 pub use seen::{Chosen, Sdks, SdksAt, Seen, Shown};
-use state::{MAX_NODES, State};
+use state::{ID_DIGITS, MAX_FILE, MAX_NAME, MAX_NODES, State};
 pub use state::{Rank, Step};
 pub use steps::OldAgency;
 use succession::Succession;
@@ -31,11 +31,17 @@ use succession::Succession;
 use super::{
     AGENCY_DAYS, AuthorityError, Issuer, ROOT_DAYS,
     draft::{Draft, open_lock, remove_all_left_behind},
+    last_list::refuse_lost,
     layout::create_directory,
-    revoking::{beside, refuse_lost},
+    revoking::beside,
     store::{Authority, open_issuer, open_issuer_with},
 };
-use crate::{Certificate, RevocationFile, RevocationList, directory::read_certificates, file, revocation::newest};
+use crate::{
+    Certificate, RevocationFile, RevocationList,
+    directory::read_certificates,
+    file,
+    revocation::{TakenBack, newest},
+};
 
 /// A rotation of the authority in a folder. While it lives, no other process has it.
 #[derive(Debug)]
@@ -162,7 +168,7 @@ impl Rotation {
         }
         let altered = |reason| RotationError::Altered { path: path.clone(), reason };
         let (state, signature) =
-            State::parse(&file::read_public(&path).map_err(AuthorityError::from)?).map_err(altered)?;
+            State::parse(&file::read_up_to(&path, MAX_FILE as u64).map_err(AuthorityError::from)?).map_err(altered)?;
         let base = state.rank.base();
         let places = [directory.clone(), directory.join(FORMER).join(&state.old[..16])];
         let is_old = |issuer: &Issuer| hex::encode(issuer.certificate().key_id()) == state.old;
@@ -209,7 +215,7 @@ impl Rotation {
             Rank::Agency => read_certificates(&self.directory.join("ca.crt"))?,
         };
         let lists = self.old_lists()?;
-        let is_revoked = |one: &Certificate| lists.iter().any(|list| list.lists(one));
+        let is_revoked = |one: &Certificate| lists.iter().any(|list| list.ends(one));
         let pairs = self.pairs();
         let withdrawn: Vec<_> = pairs.iter().filter(|(old, _)| is_revoked(old)).map(|(_, made)| made.clone()).collect();
         let mut made = self.made(&new.issuer);
@@ -242,6 +248,13 @@ impl Rotation {
             all.extend(own);
         }
         Ok(all)
+    }
+
+    /// What the old authority says of keys: its successor certifies none of them either, whatever they show.
+    fn old_words(&self) -> Result<TakenBack, RotationError> {
+        let mut said = TakenBack::default();
+        self.old_lists()?.iter().for_each(|list| said.join_keys(list.taken_back()));
+        Ok(said)
     }
 
     /// Each certificate of the old authority that has a successor, and that.

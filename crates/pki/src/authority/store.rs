@@ -10,7 +10,10 @@ use super::{
     layout::{bundle, create_directory, keep_key, key_without_certificate, read_key, trust},
     renewal,
 };
-use crate::{Certificate, CertificateRequest, directory::read_certificates, instant, path::refuse_issuing};
+use crate::{
+    Certificate, CertificateRequest, RevocationFile, RevocationList, certificate::PublicKey,
+    directory::read_certificates, instant, path::refuse_issuing,
+};
 
 /// A root or an agency in a folder.
 ///
@@ -109,6 +112,7 @@ impl Authority {
         }
         let channel = if kind.is_rsa() { Some(self.channel_issuer()?) } else { None };
         let issuer = channel.as_ref().unwrap_or(&self.issuer);
+        self.refuse_barred(issuer, &key.spki_der()?, name)?;
         let issued = issuer.issue_for(key, kind, name, capped(issuer, validity)?)?;
         issued.write(directory, kind)?;
         Ok(issued)
@@ -118,7 +122,7 @@ impl Authority {
     /// stands above it.
     ///
     /// # Errors
-    /// When the request is not acceptable or the file cannot be written.
+    /// When the request is not acceptable, its key was taken back, or the file cannot be written.
     pub fn sign_request(
         &self,
         request: &CertificateRequest,
@@ -128,6 +132,7 @@ impl Authority {
     ) -> Result<Certificate, AuthorityError> {
         let channel = if kind.is_rsa() { Some(self.channel_issuer()?) } else { None };
         let issuer = channel.as_ref().unwrap_or(&self.issuer);
+        self.refuse_barred(issuer, request.public_key(), &request.subject())?;
         let chain = issuer.sign_request(request, kind, capped(issuer, validity)?)?;
         let shown = if kind.is_rsa() { &chain[..1] } else { &chain[..] };
         Draft::public(file, &bundle(shown))?.create()?;
@@ -140,11 +145,14 @@ impl Authority {
     /// certificate holds.
     ///
     /// # Errors
-    /// When neither this authority nor its RSA authority issued it.
+    /// When neither this authority nor its RSA authority issued it, or it was taken back.
     pub fn renew(&self, file: &Path, days: Option<u32>) -> Result<Certificate, AuthorityError> {
         let old = read_certificates(file)?.swap_remove(0);
         let channel = self.channel_issuer_there()?.filter(|channel| old.is_signed_by(channel.certificate()));
         let issuer = channel.as_ref().unwrap_or(&self.issuer);
+        if let Some(list) = self.lists_of(issuer)?.into_iter().find(|list| list.ends(&old)) {
+            return Err(self.taken_back(old.subject(), if list.lists(&old) { "its certificate" } else { "its key" }));
+        }
         let is_own = old.public_key() == issuer.certificate().public_key();
         let default = match (is_own, old.is_ca()) {
             (true, _) => ROOT_DAYS,
@@ -153,6 +161,25 @@ impl Authority {
         };
         let validity = Validity::days(days.unwrap_or(default));
         renewal::renew(file, issuer, if is_own { validity } else { capped(issuer, validity)? })
+    }
+
+    /// Whoever was trusted no more is not certified under the same key: of a new certificate nobody's list knows.
+    fn refuse_barred(&self, issuer: &Issuer, key: &[u8], what: &str) -> Result<(), AuthorityError> {
+        let key = PublicKey::from_der(key)?.id();
+        let is_barred = self.lists_of(issuer)?.iter().any(|list| list.taken_back().word(&key).is_some());
+        if is_barred { Err(self.taken_back(what.to_owned(), "its key")) } else { Ok(()) }
+    }
+
+    /// The lists in the folder that this authority has signed, or its RSA authority.
+    fn lists_of(&self, issuer: &Issuer) -> Result<Vec<RevocationList>, AuthorityError> {
+        let place = self.crl_path();
+        let mut lists = if place.exists() { RevocationFile::read(&place)?.lists } else { Vec::new() };
+        lists.retain(|list| list.is_signed_by(issuer.certificate()));
+        Ok(lists)
+    }
+
+    fn taken_back(&self, what: String, taken: &'static str) -> AuthorityError {
+        AuthorityError::TakenBack { what, list: self.crl_path(), taken }
     }
 
     /// Where [`revoke`](Self::revoke) writes.

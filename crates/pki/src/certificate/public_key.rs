@@ -8,7 +8,9 @@ use der::{
 };
 use nuncio_identity::NodeId;
 use rustls_pki_types::SubjectPublicKeyInfoDer;
+use sha2::{Digest, Sha256};
 
+use super::key_id_of_node;
 use crate::{curve, pss};
 
 const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
@@ -120,6 +122,11 @@ impl PublicKey {
             curve_is_written_out: *oid == EC_PUBLIC_KEY && !parameters.as_ref().is_some_and(is_name),
             odd,
         })
+    }
+
+    /// The SHA-256 of the key: of a node ID where there is one, else of the whole structure.
+    pub(crate) fn id(&self) -> [u8; 32] {
+        self.node.as_ref().map_or_else(|| Sha256::digest(&self.der).into(), key_id_of_node)
     }
 
     /// Whether its curve is not named.

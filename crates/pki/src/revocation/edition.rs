@@ -42,7 +42,7 @@ impl Edition {
         self.number.as_deref()
     }
 
-    pub(super) const fn this_update(&self) -> u64 {
+    pub(crate) const fn this_update(&self) -> u64 {
         self.this_update
     }
 

@@ -67,7 +67,17 @@ impl TakenBack {
         for (serial, second) in &other.entries {
             self.entries.entry(serial.clone()).or_insert(*second);
         }
+        self.join_keys(other);
+    }
+
+    /// What the other says of keys, whose numbers are another authority's.
+    pub(crate) fn join_keys(&mut self, other: &Self) {
         other.keys.iter().for_each(|(key, word)| self.say(*key, *word));
+    }
+
+    /// Whether it says anything of a key.
+    pub(crate) fn has_keys(&self) -> bool {
+        !self.keys.is_empty()
     }
 
     /// Whether it says all that the other says.

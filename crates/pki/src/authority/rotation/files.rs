@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use super::{RotationError, succession::Succession};
 use crate::{
     Certificate,
-    authority::{draft::Draft, layout::bundle, revoking::folders},
-    blocks::{blocks, is_der},
+    authority::{
+        draft::Draft,
+        layout::{bundle, holds_more},
+        revoking::folders,
+    },
     directory::read_certificates,
-    file,
 };
 
 /// Folders of rotations, in which nothing is looked for.
@@ -79,11 +81,6 @@ pub(super) fn certificates(places: &[PathBuf], own: &Path) -> Vec<PathBuf> {
     files.sort();
     files.dedup();
     files
-}
-
-fn holds_more(path: &Path) -> bool {
-    let Ok(file) = file::read_public(path) else { return true };
-    blocks(&file, |label| !label.is_empty() && !label.ends_with("CERTIFICATE")).next().is_some() && !is_der(&file)
 }
 
 /// Replaces a file once what was written has been read back and is as it should be.

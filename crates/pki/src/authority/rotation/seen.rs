@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rustls_pki_types::UnixTime;
 
 use super::{
-    MAX_NODES, Rank, Rotation, RotationError,
+    ID_DIGITS, MAX_NAME, MAX_NODES, Rank, Rotation, RotationError,
     succession::{is_same, line},
 };
 use crate::{
@@ -131,13 +131,13 @@ impl Rotation {
         }
     }
 
-    /// Remembers the nodes of this authority, so that one that has gone away is missed: 4096 of them. Where there are more,
+    /// Remembers the nodes of this authority, so that one that has gone away is missed: 16,384 of them. Where there are more,
     /// one that is reachable takes the place of one that is not.
     ///
     /// # Errors
     /// When the state cannot be written.
     pub fn note(&mut self, seen: &[Seen]) -> Result<(), RotationError> {
-        let is_new = |one: &&Seen| !self.state.nodes.contains_key(&one.node_id);
+        let is_new = |one: &&Seen| one.node_id.len() <= ID_DIGITS && !self.state.nodes.contains_key(&one.node_id);
         let mut ours: Vec<_> =
             seen.iter().filter(is_new).filter(|seen| self.shown_by(&seen.chain) != Shown::Other).collect();
         if ours.is_empty() {
@@ -152,7 +152,7 @@ impl Rotation {
                 let Some(dropped) = droppable.pop().filter(|_| one.reachable) else { break };
                 self.state.nodes.remove(&dropped);
             }
-            self.state.nodes.insert(one.node_id.clone(), nuncio_plain::short(&one.name, 64));
+            self.state.nodes.insert(one.node_id.clone(), remembered(&one.name));
         }
         self.save()
     }
@@ -200,6 +200,13 @@ impl SdksAt {
     fn label(&self) -> String {
         label(&self.node_id, &self.name)
     }
+}
+
+/// The beginning of a name, which somebody else chose: characters of any width.
+fn remembered(name: &str) -> String {
+    let mut shown = nuncio_plain::short(name, MAX_NAME);
+    shown.truncate(shown.floor_char_boundary(MAX_NAME));
+    shown
 }
 
 /// For whoever reads it: the name is of the node's own choice.

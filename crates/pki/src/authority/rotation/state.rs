@@ -10,6 +10,20 @@ use crate::{Certificate, authority::PrivateKey, signature::Signed};
 /// Most nodes remembered.
 pub(super) const MAX_NODES: usize = 16 << 10;
 
+/// Most bytes of a node's name that are remembered.
+pub(super) const MAX_NAME: usize = 64;
+
+/// Digits of a node's ID.
+pub(super) const ID_DIGITS: usize = 128;
+
+/// Most bytes of a state's file.
+pub(super) const MAX_FILE: usize = 16 << 20;
+
+/// Each is a line; of what is written in it only quotes and backslashes are written as two bytes.
+const MAX_LINE: usize = ID_DIGITS + 2 * MAX_NAME + 32;
+
+const _: () = assert!(MAX_NODES * MAX_LINE <= MAX_FILE / 2, "there is room for all nodes, and for the folders at hand");
+
 /// So that the signature stands for nothing else.
 const CONTEXT: &[u8] = b"nuncio ca rotate 1\n";
 
@@ -111,6 +125,10 @@ impl State {
         let signature = hex::encode(key.sign(&self.content()?)?);
         let sealed = Sealed { state: self.clone(), signature };
         let text = serde_json::to_string_pretty(&sealed).map_err(unwritable)?;
+        if text.len() >= MAX_FILE {
+            let reason = format!("the names of all those at hand do not fit into the {MAX_FILE} bytes of a state");
+            return Err(RotationError::Folder { reason });
+        }
         Ok(format!("{text}\n"))
     }
 

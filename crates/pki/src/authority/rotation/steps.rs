@@ -167,7 +167,8 @@ impl Rotation {
     }
 
     /// Whoever requires lists must have the new authority's before it is put to use: where the old one has made any, a first one
-    /// that revokes nobody lies beside the new certificate, with what lets nodes that trust the old root verify it.
+    /// that says of keys what the old one does, and nothing else, lies beside the new certificate, with what lets nodes that trust
+    /// the old root verify it.
     fn begin_lists(&self) -> Result<(), RotationError> {
         let place = self.folder().join("new");
         let is_unused = place.join(format!("{}.key", self.state.rank.base())).exists();
@@ -177,7 +178,7 @@ impl Rotation {
         // The number comes last, so that without it the list is made again.
         if !place.join("ca.crl.number").exists() {
             let cross = self.new.as_ref().and_then(|new| new.cross.as_ref());
-            Authority::open(&place)?.next_lists_beside(cross)?;
+            Authority::open(&place)?.next_lists_beside(cross, &self.old_words()?)?;
         }
         Ok(())
     }
@@ -275,15 +276,14 @@ impl Rotation {
         Ok(())
     }
 
-    /// Such files may have been handed out: the new authority, which is in place now, revokes what was in them.
+    /// Such files may have been handed out: the new authority, which is in place now, revokes what was in them, and says of keys
+    /// what the old one has said by now.
     fn revoke_withdrawn(&self, succession: &Succession<'_>) -> Result<(), RotationError> {
-        if !succession.withdrawn.is_empty() {
-            let authority = Authority::open(&self.directory)?;
-            for one in &succession.withdrawn {
-                authority.revoke(one)?;
-            }
+        let authority = Authority::open(&self.directory)?;
+        for one in &succession.withdrawn {
+            authority.revoke(one)?;
         }
-        Ok(())
+        Ok(authority.join_keys(&self.old_words()?)?)
     }
 
     /// Writes the file for whom a bundle is, unless it is there.
@@ -312,30 +312,28 @@ impl Rotation {
         let (key, certificate) = (format!("{base}.key"), format!("{base}.crt"));
         if !former.join(&key).exists() {
             // As it is, under its passphrase if it has one.
-            copy_key(&self.directory.join(&key), |to| Draft::private(&former.join(&key), to)?.create())?;
+            copied_key(&self.directory.join(&key), &former.join(&key))?.create()?;
         }
-        let own = self.old.certificate().to_pem();
+        let own = self.old.certificate().to_pem().into_bytes();
         let mut copies = vec![(format!("{base}.crt"), own)];
         for name in ["ca.crt", "ca.crl", "ca.crl.number"] {
             if self.directory.join(name).exists() && !(base == "ca" && name == "ca.crt") {
-                let path = self.directory.join(name);
-                let text = String::from_utf8(file::read_lists(&path).map_err(AuthorityError::from)?)
-                    .map_err(|_| not_pem(&path))?;
-                copies.push((name.to_owned(), text));
+                let content = file::read_lists(&self.directory.join(name)).map_err(AuthorityError::from)?;
+                copies.push((name.to_owned(), content));
             }
         }
         let place = self.directory.join(&key);
         let is_old = read_key(&place)?.spki_der()? != new.issuer.key().spki_der()?;
-        for (name, text) in copies {
+        for (name, content) in copies {
             // An interrupted run may have copied what was revoked in since. Lists that come later are the new key's.
             let is_new_keys = !is_old && name.starts_with("ca.crl");
             if is_old || !(is_new_keys || former.join(&name).exists()) {
-                Draft::public(&former.join(&name), &text)?.replace()?;
+                Draft::public(&former.join(&name), &content)?.replace()?;
             }
         }
         if is_old {
             self.end_lists()?;
-            copy_key(&self.folder().join("new").join(&key), |to| Draft::private(&place, to)?.replace())?;
+            copied_key(&self.folder().join("new").join(&key), &place)?.replace()?;
         }
         let place = self.directory.join(&certificate);
         let wanted = new.issuer.certificate();
@@ -370,7 +368,7 @@ impl Rotation {
         let [last, numbers] = [self.folder().join("new"), self.directory.clone()].map(|one| one.join("ca.crl.number"));
         if last.exists() && !numbers.exists() {
             let number = file::read_public(&last).map_err(AuthorityError::from)?;
-            Draft::public(&numbers, &String::from_utf8_lossy(&number))?.replace()?;
+            Draft::public(&numbers, &number)?.replace()?;
         }
         Ok(())
     }
@@ -452,13 +450,9 @@ fn end_trust(trust: Vec<Found>, succession: &Succession<'_>) -> Result<Done, Rot
     Ok(done)
 }
 
-fn copy_key(from: &Path, write: impl FnOnce(&str) -> Result<(), AuthorityError>) -> Result<(), AuthorityError> {
-    let content = file::read_private(from)?;
-    write(str::from_utf8(&content).map_err(|_| not_pem(from))?)
-}
-
-fn not_pem(path: &Path) -> AuthorityError {
-    AuthorityError::Key { path: path.into(), reason: "it is not PEM".into() }
+/// As it is, in whichever form.
+fn copied_key(from: &Path, place: &Path) -> Result<Draft, AuthorityError> {
+    Draft::private(place, &*file::read_private(from)?)
 }
 
 fn not_issued(missing: &Certificate, path: &Path) -> RotationError {

@@ -62,8 +62,9 @@ impl Succession<'_> {
         self.line(bundle).into_iter().any(is_ours)
     }
 
+    /// Whether it was taken back, or its key: that gets no certificate of a successor either.
     fn is_revoked(&self, one: &Certificate) -> bool {
-        self.lists.iter().any(|list| list.lists(one))
+        self.lists.iter().any(|list| list.ends(one))
     }
 
     /// Whether the file says whom to trust, and names the old authority or its successor.
@@ -76,7 +77,11 @@ impl Succession<'_> {
     /// Why a bundle gets no successor.
     pub(super) fn over(&self, bundle: &[Certificate], now: UnixTime) -> Option<String> {
         let why = |one: &Certificate| {
-            let reason = if one.is_valid_at(now) { self.is_revoked(one).then_some("is revoked")? } else { "has ended" };
+            let reason = if one.is_valid_at(now) {
+                self.is_revoked(one).then_some("is revoked, or its key is")?
+            } else {
+                "has ended"
+            };
             Some(format!("{} {reason}", one.subject()))
         };
         bundle.first().into_iter().chain(self.by_old(bundle)).find_map(why)
