@@ -238,7 +238,7 @@ async fn what_callers_ask_for_who_were_answered_together_leaves_together() {
         node.frames.feed(frame.answer(FrameKind::Answer, ResultCode::OK, packed("t", ""))).await.unwrap();
     }
     let before = net.flushes.load(Ordering::Relaxed);
-    node.frames.flush().await.unwrap();
+    SinkExt::<Frame>::flush(&mut node.frames).await.unwrap();
     let mut asked = Vec::new();
     for _ in 0..CALLERS {
         asked.push(node.expect(FrameKind::Unicast).await);
