@@ -482,16 +482,6 @@ fn a_node_takes_its_renewed_certificate_and_nothing_else() {
     assert!(matches!(fault(&chain[..1]), RenewalFault::Directory(_)), "without its agency it leads nowhere");
     assert!(matches!(fault(&vec![chain[0].clone(); 6]), RenewalFault::Chain(_)));
 
-    // Where the key stands in the certificate's file, that stays.
-    let mixed = IdentityPaths { key: place.at("node0/node.pem"), cert: place.at("node0/node.pem"), ..paths.clone() };
-    let content = [fs::read(&paths.cert).unwrap(), fs::read(&paths.key).unwrap()].concat();
-    fs::copy(&paths.key, &mixed.key).unwrap();
-    fs::write(&mixed.key, &content).unwrap();
-    let error = take_renewed(&chain, &own.certificate, &mixed, now).unwrap_err();
-    assert!(matches!(&error, RenewalFault::Write(AuthorityError::HoldsMore { .. })), "{error}");
-    assert_eq!(fs::read(&mixed.cert).unwrap(), content);
-    fs::remove_file(&mixed.cert).unwrap();
-
     // Proved, and given up all the same.
     drop(take_renewed(&chain, &own.certificate, &paths, now).unwrap());
     assert_eq!(files(&place.at("node0")), before);
@@ -502,4 +492,23 @@ fn a_node_takes_its_renewed_certificate_and_nothing_else() {
     assert_eq!(loaded.certificate.serial, taken.certificate.serial);
     assert_ne!(loaded.certificate.serial, own.certificate.serial);
     openssl::openssl(place.directory.path(), "verify -CAfile ca/ca.crt -untrusted agencyA/agency.crt node0/node.crt");
+}
+
+/// One file may be both `cert` and `key`.
+#[test]
+fn a_key_in_the_certificates_file_is_not_given_for_a_renewed_certificate() {
+    let place = Place::new();
+    place.node("node0");
+    let (own, paths) = identity(&place.at("node0"));
+    let chain = ders(&place.agency.issuer().renew(own.certificate.certificate(), Validity::days(3)).unwrap());
+    let mixed = IdentityPaths { key: place.at("node0/node.pem"), cert: place.at("node0/node.pem"), ..paths.clone() };
+    let content = [fs::read(&paths.cert).unwrap(), fs::read(&paths.key).unwrap()].concat();
+    // It has the mode of a key's.
+    fs::copy(&paths.key, &mixed.key).unwrap();
+    fs::write(&mixed.key, &content).unwrap();
+    let now = UnixTime::now();
+    let error = take_renewed(&chain, &own.certificate, &mixed, now).unwrap_err();
+    assert!(matches!(&error, RenewalFault::Write(AuthorityError::HoldsMore { .. })), "{error}");
+    assert_eq!(fs::read(&mixed.cert).unwrap(), content);
+    take_renewed(&chain, &own.certificate, &paths, now).unwrap().put().unwrap();
 }
