@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use base64::{Engine, engine::general_purpose::STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+mod encoding;
 mod failure;
 mod files;
 mod priority;
@@ -16,6 +16,7 @@ mod sdks;
 mod trace;
 mod watched;
 
+pub use encoding::Encoding;
 pub use failure::{ErrorCode, Failure};
 pub use files::{FileOffer, FileProgress, FileState, ReceivedFile};
 pub use priority::Priority;
@@ -389,61 +390,6 @@ pub struct Missing {
     pub last: String,
     /// How many they are.
     pub messages: u64,
-}
-
-/// How bytes are written as text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// The bytes are UTF-8 and stand as they are.
-    Utf8,
-    /// Standard base64 with padding.
-    Base64,
-}
-
-/// Text up to here is never written in base64, in bytes.
-const SHORT: usize = 4 << 10;
-
-/// Bytes that text has in JSON.
-fn escaped(text: &[u8]) -> usize {
-    let length = |byte: &u8| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-        0x00..=0x1f => 6,
-        _ => 1,
-    };
-    text.iter().map(length).sum()
-}
-
-impl Encoding {
-    /// `utf8` or `base64`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Utf8 => "utf8",
-            Self::Base64 => "base64",
-        }
-    }
-
-    /// Writes bytes as text: as they are when they are UTF-8, else in base64; also long ones that JSON would make longer than
-    /// that.
-    pub fn of(bytes: &[u8]) -> (String, Self) {
-        match std::str::from_utf8(bytes) {
-            Ok(text) if bytes.len() < SHORT || escaped(bytes) <= bytes.len() / 3 * 4 => (text.to_owned(), Self::Utf8),
-            _ => (BASE64.encode(bytes), Self::Base64),
-        }
-    }
-
-    /// Most bytes that so many become in a line of JSON.
-    pub(crate) const fn longest(bytes: usize) -> usize {
-        bytes.div_ceil(3) * 4 + 6 * SHORT
-    }
-
-    /// Reads the bytes back; `None` when the text is not base64.
-    pub fn decode(self, text: &str) -> Option<Vec<u8>> {
-        match self {
-            Self::Utf8 => Some(text.as_bytes().to_vec()),
-            Self::Base64 => BASE64.decode(text).ok(),
-        }
-    }
 }
 
 /// What `POST /v1/listen` shall report and answer.

@@ -7,11 +7,14 @@
 
 mod brought;
 mod handler;
+mod rest;
 
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
+    sync::Arc,
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use libp2p::{
@@ -28,7 +31,8 @@ use nuncio_protocol::gossip::Counted;
 
 use self::{
     brought::Brought,
-    handler::{Handler, Told},
+    handler::{Handler, Told, is_long},
+    rest::Rest,
 };
 use crate::{gossip::Gossipsub, gossip_pulse};
 
@@ -50,6 +54,7 @@ struct Peer {
     /// `None` of what is no node; admission lets none in.
     node: Option<NodeId>,
     brought: Brought,
+    rest: Arc<Rest>,
 }
 
 /// What happened.
@@ -72,12 +77,27 @@ impl Metered {
         Self { gossipsub, peers: HashMap::new(), events: VecDeque::new() }
     }
 
+    /// A peer is not read for so long.
+    pub(crate) fn rest(&mut self, peer: &NodeId, length: Duration, now: Instant) {
+        if let Some(peer) = self.peers.get(&(*peer).into()) {
+            peer.rest.begin(length, now);
+        }
+    }
+
+    /// What a connection with a peer keeps to. A connection that is denied yet leaves nothing: the gates come before.
+    fn rest_of(&mut self, peer: PeerId) -> Arc<Rest> {
+        self.peers.entry(peer).or_insert_with(|| Peer::of(peer)).rest.clone()
+    }
+
     fn meter(&mut self, peer: PeerId, heard: &Heard) {
         let Heard::Message { rpc, invalid_messages } = heard else { return };
         if !invalid_messages.is_empty() {
             self.events.push_back(Event::Foreign { peer });
         }
-        let Peer { node, brought } = self.peers.entry(peer).or_insert_with(|| Peer::of(peer));
+        let Peer { node, brought, rest } = self.peers.entry(peer).or_insert_with(|| Peer::of(peer));
+        if is_long(heard) {
+            rest.taken();
+        }
         let repeated = rpc.messages.iter().filter(|message| brought.has_brought(&message.topic, &message.data)).count();
         let pulses = rpc.messages.iter().filter(|message| message.topic.as_str() == gossip_pulse::TOPIC);
         let is_its_own = |pulse: &[u8]| node.is_some_and(|node| gossip_pulse::is_of(&node, pulse));
@@ -98,7 +118,7 @@ impl Metered {
 
 impl Peer {
     fn of(peer: PeerId) -> Self {
-        Self { node: peer.try_into().ok(), brought: Brought::default() }
+        Self { node: peer.try_into().ok(), brought: Brought::default(), rest: Arc::default() }
     }
 }
 
@@ -119,7 +139,8 @@ impl NetworkBehaviour for Metered {
         local: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.gossipsub.handle_established_inbound_connection(connection, peer, local, remote).map(Handler::new)
+        let inner = self.gossipsub.handle_established_inbound_connection(connection, peer, local, remote)?;
+        Ok(Handler::new(inner, self.rest_of(peer)))
     }
 
     fn handle_established_outbound_connection(
@@ -130,15 +151,19 @@ impl NetworkBehaviour for Metered {
         role: Endpoint,
         port: PortUse,
     ) -> Result<THandler<Self>, ConnectionDenied> {
-        self.gossipsub.handle_established_outbound_connection(connection, peer, address, role, port).map(Handler::new)
+        let inner = self.gossipsub.handle_established_outbound_connection(connection, peer, address, role, port)?;
+        Ok(Handler::new(inner, self.rest_of(peer)))
     }
 
     fn on_swarm_event(&mut self, event: FromSwarm<'_>) {
         self.gossipsub.on_swarm_event(event);
-        if let FromSwarm::ConnectionClosed(closed) = event
-            && closed.remaining_established == 0
-        {
-            self.peers.remove(&closed.peer_id);
+        if let FromSwarm::ConnectionClosed(closed) = event {
+            if closed.remaining_established == 0 {
+                self.peers.remove(&closed.peer_id);
+            } else if let Some(peer) = self.peers.get(&closed.peer_id) {
+                // What was under way there may have ended with it.
+                peer.rest.taken();
+            }
         }
     }
 

@@ -17,7 +17,7 @@ use std::{borrow::Cow, fmt::Write as _};
 /// The text as one line. Control characters become their pictures (␊, ␛, ␉), all else that is harmful becomes �; the rest
 /// is as it was.
 pub fn line(text: &str) -> Cow<'_, str> {
-    if text.chars().all(is_harmless) { text.into() } else { text.chars().map(shown).collect() }
+    if is_simple(text) || text.chars().all(is_harmless) { text.into() } else { text.chars().map(shown).collect() }
 }
 
 /// The same of the first `most` characters.
@@ -35,7 +35,7 @@ pub fn bytes(bytes: &[u8], most: usize) -> String {
 /// JSON that says the same and holds no harmful character: in its strings they are written `\uXXXX`.
 pub fn json(text: &str) -> Cow<'_, str> {
     let is_harmless = |c| is_harmless(c) || c == '\n';
-    if text.chars().all(is_harmless) {
+    if is_simple(text.strip_suffix('\n').unwrap_or(text)) || text.chars().all(is_harmless) {
         return text.into();
     }
     let mut escaped = String::with_capacity(text.len() + 16);
@@ -75,6 +75,11 @@ pub fn is_harmless(c: char) -> bool {
                 | '\u{1d173}'..='\u{1d17a}'
                 | '\u{e0000}'..='\u{e0fff}'
         )
+}
+
+/// Whether it is nothing but visible ASCII, as a long body in base64 is: many bytes are looked at at once.
+fn is_simple(text: &str) -> bool {
+    text.as_bytes().chunks(1 << 10).all(|part| part.iter().fold(true, |all, byte| all & matches!(byte, b' '..=b'~')))
 }
 
 fn shown(c: char) -> char {

@@ -177,6 +177,10 @@ impl Behaviour {
         };
         let now = Instant::now();
         let stamp = unchecked.stamp();
+        if lane == Lane::Long {
+            let rest = self.overlay.rest_after_long_gossip(&via, &stamp.origin, length, now);
+            self.inner.gossip_large.rest(&via, rest, now);
+        }
         if !self.overlay.may_check_gossip(via, &stamp, length, now) {
             self.drain(now);
             return Some(MessageAcceptance::Ignore);

@@ -1,9 +1,16 @@
 use std::{
     fmt,
+    sync::Arc,
     task::{Context, Poll},
 };
 
 use libp2p::swarm::{ConnectionHandler, ConnectionHandlerEvent, SubstreamProtocol, handler::ConnectionEvent};
+use nuncio_protocol::LARGE_BODY;
+
+use super::{
+    Heard,
+    rest::{Rest, Timer},
+};
 
 /// Streams that a peer may open without a question: one, and one more when this node was slow to agree on the first.
 const STREAMS: usize = 2;
@@ -17,17 +24,21 @@ pub enum Told<T> {
     Reopened,
 }
 
-/// A handler whose incoming streams are counted.
+/// A handler whose incoming streams are counted, and whose peer is read no more while it rests.
 pub struct Handler<H> {
     inner: H,
+    rest: Arc<Rest>,
+    timer: Timer,
+    /// What was read while it rests: one message, after which no more is read.
+    held: Option<Heard>,
     streams: usize,
     /// Not told yet.
     reopened: usize,
 }
 
 impl<H> Handler<H> {
-    pub(super) const fn new(inner: H) -> Self {
-        Self { inner, streams: 0, reopened: 0 }
+    pub(super) fn new(inner: H, rest: Arc<Rest>) -> Self {
+        Self { inner, rest, timer: Timer::default(), held: None, streams: 0, reopened: 0 }
     }
 }
 
@@ -37,7 +48,7 @@ impl<H> fmt::Debug for Handler<H> {
     }
 }
 
-impl<H: ConnectionHandler> ConnectionHandler for Handler<H> {
+impl<H: ConnectionHandler<ToBehaviour = Heard>> ConnectionHandler for Handler<H> {
     type FromBehaviour = H::FromBehaviour;
     type ToBehaviour = Told<H::ToBehaviour>;
     type InboundProtocol = H::InboundProtocol;
@@ -61,10 +72,30 @@ impl<H: ConnectionHandler> ConnectionHandler for Handler<H> {
             self.reopened = left;
             return Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Told::Reopened));
         }
-        self.inner.poll(cx).map(|event| event.map_custom(Told::Heard))
+        let is_resting = self.timer.is_running(&self.rest, cx);
+        if self.held.is_none() {
+            match self.inner.poll(cx) {
+                Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(message @ Heard::Message { .. })) => {
+                    self.held = Some(message);
+                }
+                event => return event.map(|event| event.map_custom(Told::Heard)),
+            }
+        }
+        match self.held.take_if(|_| !is_resting) {
+            Some(message) => {
+                if is_long(&message) {
+                    self.rest.hand_over();
+                }
+                Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Told::Heard(message)))
+            }
+            None => Poll::Pending,
+        }
     }
 
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<Option<Self::ToBehaviour>> {
+        if let Some(held) = self.held.take() {
+            return Poll::Ready(Some(Told::Heard(held)));
+        }
         self.inner.poll_close(cx).map(|event| event.map(Told::Heard))
     }
 
@@ -88,4 +119,9 @@ impl<H: ConnectionHandler> ConnectionHandler for Handler<H> {
         }
         self.inner.on_connection_event(event);
     }
+}
+
+/// Whether a message of gossipsub's holds a long one.
+pub(super) fn is_long(heard: &Heard) -> bool {
+    matches!(heard, Heard::Message { rpc, .. } if rpc.messages.iter().any(|message| message.data.len() > LARGE_BODY))
 }

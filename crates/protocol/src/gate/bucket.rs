@@ -46,6 +46,14 @@ impl Bucket {
         (self.left, self.at) = ((left - amount).max(least.min(left)), self.at.max(now));
     }
 
+    /// Takes an amount, be it there or not, and owes no more than what comes in `longest`; says how long it takes until nothing is
+    /// owed.
+    pub(crate) fn lend(&mut self, amount: f64, rate: Rate, longest: Duration, now: Instant) -> Duration {
+        (self.left, self.at) = (self.left_at(rate, now), self.at.max(now));
+        self.left = (self.left - amount).max(-rate.per_second * longest.as_secs_f64());
+        Duration::from_secs_f64((-self.left / rate.per_second).max(0.0))
+    }
+
     fn left_at(&self, rate: Rate, now: Instant) -> f64 {
         let grown = now.saturating_duration_since(self.at).as_secs_f64() * rate.per_second;
         (self.left + grown).min(rate.burst)

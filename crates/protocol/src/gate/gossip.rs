@@ -66,6 +66,13 @@ impl Gate {
         }
     }
 
+    /// For how long no more long gossip of a peer is read, since it brought a message of so many bytes. What it passes on for others
+    /// was read at their own pace where they are linked.
+    pub(crate) fn rest_after_long(&mut self, via: &NodeId, origin: &NodeId, length: usize, now: Instant) -> Duration {
+        let peer = self.peers.get_mut(via).filter(|_| via == origin);
+        peer.map_or(Duration::ZERO, |peer| peer.rests_after(length, now))
+    }
+
     /// Whether no announcement as new of a node has been passed on.
     pub(crate) fn is_announced_anew(&self, node: &NodeId, version: Version, clock: Duration) -> bool {
         self.sources.get(node).is_none_or(|source| source.is_announced_anew(version, clock))

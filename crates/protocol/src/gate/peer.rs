@@ -29,6 +29,11 @@ const ANNOUNCEMENTS: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
 /// Applications' messages of all nodes that one neighbour brings by gossip.
 const GOSSIP: CastRate = CastRate::times(4.0);
 
+/// Bytes of long messages that a neighbour makes itself and sends by gossip, of which every node makes many copies and keeps one
+/// for a while; beyond, they are not read, and for how long at the most at a time.
+const LONG: Rate = Rate { per_second: 4.0 * MIB, burst: 4.0 * MIB };
+const LONGEST_REST: Duration = Duration::from_secs(4);
+
 /// Messages in the batches that one neighbour brings, each batch counted for eight besides.
 const PUSHED: Rate = Rate::of(4_000_000.0, Duration::from_secs(1));
 
@@ -91,6 +96,7 @@ pub(super) struct Peer {
     own_announcements: Bucket,
     gossip: Cast,
     own_gossip: Cast,
+    own_long: Bucket,
     gossip_repeated: Bucket,
     control: Bucket,
     subscriptions: Bucket,
@@ -116,6 +122,7 @@ impl Peer {
             own_announcements: Bucket::new(source::ANNOUNCEMENTS, now),
             gossip: Cast::new(GOSSIP, now),
             own_gossip: Cast::new(source::GOSSIP, now),
+            own_long: Bucket::new(LONG, now),
             gossip_repeated: Bucket::new(GOSSIP_REPEATED, now),
             control: Bucket::new(CONTROL, now),
             subscriptions: Bucket::new(SUBSCRIPTIONS, now),
@@ -188,6 +195,12 @@ impl Peer {
         }
     }
 
+    /// For how long no more long gossip of it is read, since it made a message of so many bytes.
+    #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
+    pub(super) fn rests_after(&mut self, length: usize, now: Instant) -> Duration {
+        self.own_long.lend(length as f64, LONG, LONGEST_REST, now)
+    }
+
     /// Whether it may do so much more with gossip.
     #[expect(clippy::cast_precision_loss, reason = "so many do not fit in one message")]
     pub(super) fn may_do(&mut self, what: Counted, count: usize, now: Instant) -> bool {
@@ -239,5 +252,24 @@ impl Peer {
     /// Whether it may bring one more message that was here already.
     pub(super) fn may_repeat(&mut self, now: Instant) -> bool {
         self.repeated.take(1.0, REPEATED, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_neighbour_with_long_gossip_rests_as_long_as_its_pace_wants_and_a_new_link_gives_it_nothing() {
+        const LENGTH: usize = 4 << 20;
+        let (mut peer, start) = (Peer::new(Instant::now()), Instant::now());
+        let second = |count| start + Duration::from_secs(count);
+        assert_eq!(peer.rests_after(LENGTH, start), Duration::ZERO, "at once");
+        assert_eq!(peer.rests_after(LENGTH, start), Duration::from_secs(1));
+        let mut peer = peer.rest(second(1));
+        assert_eq!(peer.rests_after(LENGTH, second(1)), Duration::from_secs(1), "it goes on as it was");
+        let longest = (0..9).map(|_| peer.rests_after(LENGTH, second(1))).max();
+        assert_eq!(longest, Some(LONGEST_REST));
+        assert_eq!(peer.rests_after(LENGTH, second(60)), Duration::ZERO);
     }
 }

@@ -18,6 +18,11 @@ use crate::{
 };
 
 impl Overlay {
+    /// For how long no more long gossip of a peer is to be read, since it brought a message of `origin` of so many bytes.
+    pub fn rest_after_long_gossip(&mut self, via: &NodeId, origin: &NodeId, length: usize, now: Instant) -> Duration {
+        self.gate.rest_after_long(via, origin, length, now)
+    }
+
     pub(super) fn receive_unicast(&mut self, from: NodeId, message: unicast::Message, now: Instant) {
         let source = message.header.source;
         let Self { gate, peering, status_sync, life, .. } = self;

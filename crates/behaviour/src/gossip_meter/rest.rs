@@ -1,0 +1,108 @@
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    task::{Context, Waker},
+    time::{Duration, Instant},
+};
+
+use futures::FutureExt;
+use futures_timer::Delay;
+
+/// Whether nothing more is taken of a peer now, for all its connections.
+#[derive(Debug, Default)]
+pub(super) struct Rest(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    until: Option<Instant>,
+    /// A long message is on its way to the swarm's task: behind one that is busy there would be several of each peer.
+    is_under_way: bool,
+    /// The connection that waits for that.
+    waiting: Option<Waker>,
+}
+
+/// A connection that keeps to it.
+#[derive(Debug, Default)]
+pub(super) struct Timer(Option<Delay>);
+
+impl Rest {
+    /// From now on for so long.
+    pub(super) fn begin(&self, length: Duration, now: Instant) {
+        self.lock().until = (!length.is_zero()).then(|| now + length);
+    }
+
+    /// A long message goes to the swarm's task.
+    pub(super) fn hand_over(&self) {
+        self.lock().is_under_way = true;
+    }
+
+    /// It is there, or will never be.
+    pub(super) fn taken(&self) {
+        let mut state = self.lock();
+        state.is_under_way = false;
+        if let Some(waiting) = state.waiting.take() {
+            waiting.wake();
+        }
+    }
+
+    /// How much of it is left; `None` when that shows in a message that is under way yet.
+    fn left(&self, cx: &Context<'_>) -> Option<Duration> {
+        let mut state = self.lock();
+        if state.is_under_way {
+            state.waiting = Some(cx.waker().clone());
+            return None;
+        }
+        // Most peers never rest, and are polled all the time.
+        let left = state.until.map_or(Duration::ZERO, |until| until.saturating_duration_since(Instant::now()));
+        if left.is_zero() {
+            state.until = None;
+        }
+        Some(left)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Timer {
+    /// Whether the peer rests; if so, the task is woken when it does no more.
+    pub(super) fn is_running(&mut self, rest: &Rest, cx: &mut Context<'_>) -> bool {
+        loop {
+            match rest.left(cx) {
+                None => return true,
+                Some(Duration::ZERO) => break,
+                Some(left) if self.0.get_or_insert_with(|| Delay::new(left)).poll_unpin(cx).is_pending() => {
+                    return true;
+                }
+                Some(_) => self.0 = None,
+            }
+        }
+        self.0 = None;
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{future::poll_fn, task::Poll};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_is_taken_while_a_long_message_is_under_way_and_then_for_as_long_as_the_peer_rests() {
+        const LENGTH: Duration = Duration::from_millis(50);
+        let (rest, mut timer) = (Rest::default(), Timer::default());
+        let mut awake =
+            async || poll_fn(|cx| if timer.is_running(&rest, cx) { Poll::Pending } else { Poll::Ready(()) }).await;
+        awake().await;
+        rest.hand_over();
+        let now = Instant::now();
+        let taken = async {
+            tokio::task::yield_now().await;
+            rest.begin(LENGTH, now);
+            rest.taken();
+        };
+        futures::join!(taken, awake());
+        assert!(now.elapsed() >= LENGTH);
+    }
+}
