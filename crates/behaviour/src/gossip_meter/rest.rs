@@ -16,8 +16,8 @@ struct State {
     until: Option<Instant>,
     /// A long message is on its way to the swarm's task: behind one that is busy there would be several of each peer.
     is_under_way: bool,
-    /// The connection that waits for that.
-    waiting: Option<Waker>,
+    /// The connections that wait for that.
+    waiting: Vec<Waker>,
 }
 
 /// A connection that keeps to it.
@@ -39,16 +39,16 @@ impl Rest {
     pub(super) fn taken(&self) {
         let mut state = self.lock();
         state.is_under_way = false;
-        if let Some(waiting) = state.waiting.take() {
-            waiting.wake();
-        }
+        state.waiting.drain(..).for_each(Waker::wake);
     }
 
     /// How much of it is left; `None` when that shows in a message that is under way yet.
     fn left(&self, cx: &Context<'_>) -> Option<Duration> {
         let mut state = self.lock();
         if state.is_under_way {
-            state.waiting = Some(cx.waker().clone());
+            if !state.waiting.iter().any(|waiting| waiting.will_wake(cx.waker())) {
+                state.waiting.push(cx.waker().clone());
+            }
             return None;
         }
         // Most peers never rest, and are polled all the time.
@@ -86,14 +86,18 @@ impl Timer {
 mod tests {
     use std::{future::poll_fn, task::Poll};
 
+    use futures::{StreamExt, stream::FuturesUnordered};
+
     use super::*;
 
     #[tokio::test]
     async fn nothing_is_taken_while_a_long_message_is_under_way_and_then_for_as_long_as_the_peer_rests() {
         const LENGTH: Duration = Duration::from_millis(50);
-        let (rest, mut timer) = (Rest::default(), Timer::default());
-        let mut awake =
-            async || poll_fn(|cx| if timer.is_running(&rest, cx) { Poll::Pending } else { Poll::Ready(()) }).await;
+        let rest = Rest::default();
+        let awake = async || {
+            let mut timer = Timer::default();
+            poll_fn(|cx| if timer.is_running(&rest, cx) { Poll::Pending } else { Poll::Ready(()) }).await;
+        };
         awake().await;
         rest.hand_over();
         let now = Instant::now();
@@ -102,7 +106,9 @@ mod tests {
             rest.begin(LENGTH, now);
             rest.taken();
         };
-        futures::join!(taken, awake());
+        // Two connections, each a task of its own.
+        let both = [awake(), awake()].into_iter().collect::<FuturesUnordered<_>>().count();
+        futures::join!(both, taken);
         assert!(now.elapsed() >= LENGTH);
     }
 }
