@@ -46,11 +46,13 @@ fn agency_without_pathlen(root: &Issuer, name: &str) -> Issuer {
 #[test]
 fn an_agency_that_makes_authorities_gets_few_places() {
     let authority = TestAuthority::new();
-    let (agencies, policy, now) = (Agencies::default(), authority.policy(), UnixTime::now());
+    let (agencies, policy) = (Agencies::default(), authority.policy());
     let rogue = agency_without_pathlen(authority.root(), "rogue");
     let below =
         |number: u32| rogue.agency(&format!("sub {number}"), Validity::days(30)).unwrap().certificate().der().clone();
     let many: Vec<_> = std::iter::once(rogue.certificate().der().clone()).chain((0..20).map(below)).collect();
+    // They begin when they are made.
+    let now = UnixTime::now();
     agencies.meet_all(&many, &policy, now);
     assert_eq!(agencies.all().len(), 1 + MAX_BELOW_ONE);
     agencies.meet_all(&[authority.agency_certificate().der().clone()], &policy, now);
@@ -85,14 +87,15 @@ fn agencies_below_a_root_that_is_vouched_for_have_each_their_places() {
     let cross = Certificate::load(&root.join("rotation/cross.crt")).unwrap().remove(0);
     let below = |number: usize| heir.issuer().agency(&format!("agency{number}"), Validity::days(30)).unwrap();
     let all: Vec<_> = (0..8).map(|number| below(number).certificate().der().clone()).collect();
-    let (agencies, policy, now) = (Agencies::default(), authority.policy(), UnixTime::now());
-    agencies.meet_all(&[all, vec![cross.der().clone()]].concat(), &policy, now);
+    let (agencies, policy) = (Agencies::default(), authority.policy());
+    agencies.meet_all(&[all, vec![cross.der().clone()]].concat(), &policy, UnixTime::now());
     assert_eq!(agencies.all().len(), 9);
     // One of them that makes authorities has no more places than elsewhere.
     let rogue = agency_without_pathlen(heir.issuer(), "rogue");
     let below =
         |number: u32| rogue.agency(&format!("sub {number}"), Validity::days(30)).unwrap().certificate().der().clone();
     let many: Vec<_> = std::iter::once(rogue.certificate().der().clone()).chain((0..20).map(below)).collect();
-    agencies.meet_all(&many, &policy, now);
+    // They begin when they are made.
+    agencies.meet_all(&many, &policy, UnixTime::now());
     assert_eq!(agencies.all().len(), 9 + 1 + MAX_BELOW_ONE);
 }
