@@ -180,12 +180,16 @@ async fn begin(
         (Err(_), None) => return,
     };
     let (mut socket, entry) = (session::open(socket.0).await, socket.1);
+    let limit = door.entrance.timeouts().handshake;
     let entry = match entry {
         Some(entry) => Ok(entry),
         None => tokio::select! {
             () = shutdown.cancelled() => return,
             refusal = patience(&mut stranger) => Err(refusal),
-            entry = by_first_frame(door, &mut socket, remote) => entry,
+            // Also of who was known by what he posted before: without a session he is nobody.
+            entry = timeout(limit, by_first_frame(door, &mut socket, remote)) => {
+                entry.unwrap_or(Err(Refusal::TooSlow { limit }))
+            }
         },
     };
     match entry {

@@ -8,10 +8,16 @@ use std::{
 
 use futures::SinkExt as _;
 use nuncio_gateway::Access;
+use nuncio_protocol::amop::ClientInput;
 use nuncio_rights::{Fallback, Rights, Rule, Rules, Who};
 use nuncio_web::{Holder, Tokens};
 use serde_json::json;
-use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::tungstenite::{Error, http::StatusCode, protocol::frame::coding::CloseCode};
 
 use crate::rig::{PATIENCE, Rig, frame_head};
@@ -194,4 +200,33 @@ async fn without_tokens_a_certificate_is_a_must_and_without_tls_a_token_is() {
     rig.input().await;
     rig.publish().await;
     assert!(rig.plain("another").await.is_err());
+}
+
+/// Whoever has posted is known, and what he asks for next may be a WebSocket of nobody's.
+#[tokio::test]
+async fn a_socket_that_nobody_proves_to_be_his_is_closed_in_time_also_where_somebody_has_posted() {
+    let mut rig = rig(&Book::of_shop()).await;
+    let mut stream = rig.stranger().await;
+    let post = "POST /v1/publish/t HTTP/1.1\r\nhost: x\r\nauthorization: Bearer secret\r\ncontent-length: 0\r\n\r\n";
+    stream.write_all(post.as_bytes()).await.unwrap();
+    let ClientInput::Connected { client, .. } = rig.input().await else { panic!("it is a session") };
+    let (seq, ..) = rig.publish().await;
+    rig.reply(client, seq, 0, b"");
+    assert!(head(&mut stream).await.starts_with("HTTP/1.1 200 "));
+    assert_eq!(rig.disconnected().await, client);
+    let upgrade = "GET /v1/socket HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+                   sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n";
+    stream.write_all(upgrade.as_bytes()).await.unwrap();
+    assert!(head(&mut stream).await.starts_with("HTTP/1.1 101 "));
+    let mut rest = Vec::new();
+    let _ = timeout(PATIENCE, stream.read_to_end(&mut rest)).await.expect("it is closed");
+    assert!(rig.has_no_input());
+}
+
+async fn head(stream: &mut TlsStream<TcpStream>) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(timeout(PATIENCE, stream.read_u8()).await.expect("an answer comes").unwrap());
+    }
+    String::from_utf8(head).unwrap()
 }
