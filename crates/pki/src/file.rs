@@ -109,7 +109,7 @@ pub(crate) fn read_secret(path: &Path) -> Result<Zeroizing<Vec<u8>>, FileError> 
     let file = open_unless(refuse_no_source, path).map_err(failed)?;
     refuse_exposed(path, &file)?;
     let metadata = file.metadata().map_err(failed)?;
-    let length = if is_pipe(metadata.file_type()) { None } else { Some(metadata.len()) };
+    let length = if is_pipe(metadata.file_type()) { None } else { known_length(&metadata) };
     read_in_place(file, length, MAX_SECRET).map_err(|source| self::failed(path, MAX_SECRET, source))
 }
 
@@ -118,7 +118,7 @@ pub(crate) fn read_private_of(path: &Path) -> Result<(Zeroizing<Vec<u8>>, Metada
     let file = open(path)?;
     refuse_exposed(path, &file)?;
     let metadata = file.metadata().map_err(|source| FileError::Read { path: path.into(), source })?;
-    let content = read_in_place(file, Some(metadata.len()), MAX_FILE);
+    let content = read_in_place(file, known_length(&metadata), MAX_FILE);
     Ok((content.map_err(|source| failed(path, MAX_FILE, source))?, metadata))
 }
 
@@ -156,6 +156,11 @@ fn read_whole(file: File, most: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {most} bytes")));
     }
     Ok(bytes)
+}
+
+/// `None` of a file that does not say how long it is, as those that a kernel or a driver makes when they are read.
+fn known_length(metadata: &Metadata) -> Option<u64> {
+    Some(metadata.len()).filter(|length| *length > 0)
 }
 
 /// Reads a secret into one place that is never moved: a vector that grows leaves what it held in memory that others get. It has
