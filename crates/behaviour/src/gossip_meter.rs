@@ -44,6 +44,8 @@ pub struct Metered {
     pub(crate) gossipsub: Gossipsub,
     /// Bound: an entry for each peer, see [`Brought`].
     peers: HashMap<PeerId, Peer>,
+    /// Whose long messages came of late: one for each connection at the most.
+    handed: Vec<Arc<Rest>>,
     /// At most what one message of a connection causes.
     events: VecDeque<Event>,
 }
@@ -74,7 +76,7 @@ pub enum Event {
 
 impl Metered {
     pub(crate) fn new(gossipsub: Gossipsub) -> Self {
-        Self { gossipsub, peers: HashMap::new(), events: VecDeque::new() }
+        Self { gossipsub, peers: HashMap::new(), handed: Vec::new(), events: VecDeque::new() }
     }
 
     /// A peer is not read for so long.
@@ -96,7 +98,7 @@ impl Metered {
         }
         let Peer { node, brought, rest } = self.peers.entry(peer).or_insert_with(|| Peer::of(peer));
         if is_long(heard) {
-            rest.taken();
+            self.handed.push(Arc::clone(rest));
         }
         let repeated = rpc.messages.iter().filter(|message| brought.has_brought(&message.topic, &message.data)).count();
         let pulses = rpc.messages.iter().filter(|message| message.topic.as_str() == gossip_pulse::TOPIC);
@@ -181,6 +183,11 @@ impl NetworkBehaviour for Metered {
         if let Some(event) = self.events.pop_front() {
             return Poll::Ready(ToSwarm::GenerateEvent(event));
         }
-        self.gossipsub.poll(cx).map(|action| action.map_out(Event::Gossip))
+        let polled = self.gossipsub.poll(cx).map(|action| action.map_out(Event::Gossip));
+        if polled.is_pending() {
+            // Of all that came, it was told how long who brought it rests.
+            self.handed.drain(..).for_each(|rest| rest.taken());
+        }
+        polled
     }
 }

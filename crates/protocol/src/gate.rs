@@ -64,6 +64,8 @@ pub(crate) struct Gate {
     scores: Scores,
     /// Applications' messages by gossip that are taken in all.
     gossip: Option<Cast>,
+    /// Bytes of this node's own long gossip.
+    own_long: Option<Bucket>,
     /// For what numbers stand.
     hasher: RandomState,
 }
@@ -71,7 +73,8 @@ pub(crate) struct Gate {
 impl Default for Gate {
     fn default() -> Self {
         let (sources, peers, former, scores, hasher) = Default::default();
-        Self { sources, peers, former, held: Held::of_strangers(), news: Held::of_news(), scores, gossip: None, hasher }
+        let (held, news) = (Held::of_strangers(), Held::of_news());
+        Self { sources, peers, former, held, news, scores, gossip: None, own_long: None, hasher }
     }
 }
 

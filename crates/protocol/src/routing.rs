@@ -30,7 +30,7 @@ use edges::Edges;
 use places::{ME, Places, Slot};
 use search::{Way, Ways};
 use silence::Silence;
-pub(crate) use turned_back::Naysayers;
+pub(crate) use turned_back::WaysTaken;
 use ways_back::Losses;
 
 /// Up to so many nodes, paths are computed with every change.

@@ -36,7 +36,7 @@ impl Behaviour {
         self.prover.change_rules();
         self.judges_again = self.is_judging;
         if !self.is_judging {
-            self.to_judge = self.overlay.nodes().into_iter().map(|view| view.node).collect();
+            self.to_judge = self.overlay.records().map(|record| record.status.node).collect();
             self.judge_some_members();
         }
     }

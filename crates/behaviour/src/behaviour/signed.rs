@@ -78,9 +78,16 @@ impl Behaviour {
             }
             Signed::Batch { to, account, leg } => self.send_bridge(to, account, amop::Frame::Batch(*leg), now),
             Signed::Gossip { lane, topic, message } => {
+                let length = message.len();
                 let sent = self.inner.lane(lane).publish(IdentTopic::new(topic), message);
                 match sent {
-                    Ok(_) => self.count_gossip_published(lane),
+                    Ok(_) => {
+                        if lane == Lane::Long {
+                            let rest = self.overlay.rest_after_own_long_gossip(length, now);
+                            self.long_gossip_from = Some(now + rest);
+                        }
+                        self.count_gossip_published(lane);
+                    }
                     Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => {}
                     Err(error) => {
                         if lane == Lane::Long && matches!(error, gossipsub::PublishError::AllQueuesFull(_)) {

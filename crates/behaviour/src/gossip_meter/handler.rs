@@ -82,12 +82,12 @@ impl<H: ConnectionHandler<ToBehaviour = Heard>> ConnectionHandler for Handler<H>
             }
         }
         match self.held.take_if(|_| !is_resting) {
-            Some(message) => {
-                if is_long(&message) {
-                    self.rest.hand_over();
-                }
-                Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Told::Heard(message)))
+            // Another connection of the peer may have been first.
+            Some(message) if is_long(&message) && !self.rest.hand_over(cx) => {
+                self.held = Some(message);
+                Poll::Pending
             }
+            Some(message) => Poll::Ready(ConnectionHandlerEvent::NotifyBehaviour(Told::Heard(message))),
             None => Poll::Pending,
         }
     }

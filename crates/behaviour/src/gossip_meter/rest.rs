@@ -25,14 +25,24 @@ struct State {
 pub(super) struct Timer(Option<Delay>);
 
 impl Rest {
-    /// From now on for so long.
+    /// From now on for so long, or until it would have ended anyway.
     pub(super) fn begin(&self, length: Duration, now: Instant) {
-        self.lock().until = (!length.is_zero()).then(|| now + length);
+        if !length.is_zero() {
+            let mut state = self.lock();
+            state.until = state.until.max(Some(now + length));
+        }
     }
 
-    /// A long message goes to the swarm's task.
-    pub(super) fn hand_over(&self) {
-        self.lock().is_under_way = true;
+    /// Whether a long message goes to the swarm's task now; if not, the task is woken when it may.
+    pub(super) fn hand_over(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.lock();
+        let is_free = !state.is_under_way;
+        if is_free {
+            state.is_under_way = true;
+        } else {
+            state.wait(cx);
+        }
+        is_free
     }
 
     /// It is there, or will never be.
@@ -46,9 +56,7 @@ impl Rest {
     fn left(&self, cx: &Context<'_>) -> Option<Duration> {
         let mut state = self.lock();
         if state.is_under_way {
-            if !state.waiting.iter().any(|waiting| waiting.will_wake(cx.waker())) {
-                state.waiting.push(cx.waker().clone());
-            }
+            state.wait(cx);
             return None;
         }
         // Most peers never rest, and are polled all the time.
@@ -61,6 +69,14 @@ impl Rest {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn wait(&mut self, cx: &Context<'_>) {
+        if !self.waiting.iter().any(|waiting| waiting.will_wake(cx.waker())) {
+            self.waiting.push(cx.waker().clone());
+        }
     }
 }
 
@@ -99,11 +115,14 @@ mod tests {
             poll_fn(|cx| if timer.is_running(&rest, cx) { Poll::Pending } else { Poll::Ready(()) }).await;
         };
         awake().await;
-        rest.hand_over();
+        let hand_over = async || poll_fn(|cx| Poll::Ready(rest.hand_over(cx))).await;
+        assert!(hand_over().await && !hand_over().await, "one at a time");
         let now = Instant::now();
         let taken = async {
             tokio::task::yield_now().await;
             rest.begin(LENGTH, now);
+            // What is charged to nobody ends no rest.
+            rest.begin(Duration::ZERO, now);
             rest.taken();
         };
         // Two connections, each a task of its own.

@@ -238,6 +238,7 @@ impl Amop {
         self.multicasts.handle_timeout(&mut self.quotas, turn);
     }
 
+    #[inline]
     pub(crate) fn poll_timeout(&self) -> Option<Instant> {
         let calls = earliest(self.exchanges.poll_timeout(), self.deliveries.poll_timeout());
         earliest(calls, earliest(self.private.poll_timeout(), self.multicasts.poll_timeout()))

@@ -4,7 +4,12 @@ use std::time::{Duration, Instant};
 
 use nuncio_identity::NodeId;
 
-use super::{Cast, CastRate, Gate, Strike, memory::Sight, source::Era};
+use super::{
+    Bucket, Cast, CastRate, Gate, Rate, Strike,
+    memory::Sight,
+    peer::{LONG, LONGEST_REST},
+    source::Era,
+};
 use crate::{
     gossip::{Counted, Judgement, Stamp},
     life::Life,
@@ -14,6 +19,9 @@ use crate::{
 
 /// What is taken by gossip is passed on: together with this node's own it is less than a neighbour puts up with.
 const GOSSIP: CastRate = CastRate::times(3.0);
+
+/// Long gossip of this node's own: less than a neighbour reads of it.
+const OWN_LONG: Rate = Rate { per_second: 0.9 * LONG.per_second, burst: 0.9 * LONG.burst };
 
 /// Gossip whose signature is to be checked.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +81,14 @@ impl Gate {
         peer.map_or(Duration::ZERO, |peer| peer.rests_after(length, now))
     }
 
+    /// For how long this node makes no long gossip, since it made a message of so many bytes: a neighbour that rests is also sent
+    /// nothing of that, so who is honest never has to.
+    #[expect(clippy::cast_precision_loss, reason = "a message is shorter than 2^53 bytes")]
+    pub(crate) fn rest_after_own_long(&mut self, length: usize, now: Instant) -> Duration {
+        let own = self.own_long.get_or_insert_with(|| Bucket::new(OWN_LONG, now));
+        own.lend(length as f64, OWN_LONG, LONGEST_REST, now)
+    }
+
     /// Whether no announcement as new of a node has been passed on.
     pub(crate) fn is_announced_anew(&self, node: &NodeId, version: Version, clock: Duration) -> bool {
         self.sources.get(node).is_none_or(|source| source.is_announced_anew(version, clock))
@@ -128,5 +144,29 @@ impl Gate {
         let Some(in_time) = source.in_time(stamp.sent, stamp.lifetime, now) else { return Some(Judgement::Dropped) };
         let is_new = self.sources.see(&stamp.origin, stamp.number, &in_time) == Sight::New;
         Some(if is_new { Judgement::Fresh } else { Judgement::Dropped })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::peer::Peer;
+
+    #[test]
+    fn who_keeps_to_its_own_pace_with_long_gossip_is_never_made_to_wait_by_a_neighbour() {
+        const TRAVEL: Duration = Duration::from_millis(300);
+        let start = Instant::now();
+        for mib in [1, 3, 10] {
+            let (mut own, mut neighbour, mut sent) = (Gate::default(), Peer::new(start), start);
+            let mut rests_until = start;
+            for number in 0..100 {
+                // Some take longer than the one before.
+                let came = sent + TRAVEL / (1 + number % 2);
+                assert!(rests_until <= came + TRAVEL / 2, "{mib} MiB, {number}");
+                rests_until = came + neighbour.rests_after(mib << 20, came);
+                sent += own.rest_after_own_long(mib << 20, sent);
+            }
+            assert!(sent > start + Duration::from_secs(15), "{mib} MiB: it is a pace");
+        }
     }
 }

@@ -31,8 +31,8 @@ const GOSSIP: CastRate = CastRate::times(4.0);
 
 /// Bytes of long messages that a neighbour makes itself and sends by gossip, of which every node makes many copies and keeps one
 /// for a while; beyond, they are not read, and for how long at the most at a time.
-const LONG: Rate = Rate { per_second: 4.0 * MIB, burst: 4.0 * MIB };
-const LONGEST_REST: Duration = Duration::from_secs(4);
+pub(super) const LONG: Rate = Rate { per_second: 4.0 * MIB, burst: 4.0 * MIB };
+pub(super) const LONGEST_REST: Duration = Duration::from_secs(4);
 
 /// Messages in the batches that one neighbour brings, each batch counted for eight besides.
 const PUSHED: Rate = Rate::of(4_000_000.0, Duration::from_secs(1));

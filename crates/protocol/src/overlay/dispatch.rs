@@ -1,6 +1,6 @@
 //! Each input to its machine.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use nuncio_identity::NodeId;
 
@@ -10,7 +10,7 @@ use crate::{
     amop::ClientInput,
     forwarding,
     gate::Waiting,
-    status_sync::{Answer, Change, First, Record},
+    status_sync::{Answer, Change, First},
     trace::Tracing,
     turn::Directory,
 };
@@ -179,14 +179,12 @@ impl Overlay {
     }
 
     fn apply(&mut self, peer: NodeId, mut answer: Answer, now: Instant) {
-        let (kept, expelled) =
-            answer.records.into_iter().partition(|record| !self.peering.is_expelled(&record.status.node));
-        answer.records = kept;
         for source in &answer.refused {
             let waiting = self.gate.handle_refused(&peer, source, now);
             self.drop_gossip(waiting.iter().filter_map(Waiting::gossip));
         }
-        answer.refused.extend(Vec::into_iter(expelled).map(|record: Arc<Record>| record.status.node));
+        let expelled = answer.records.extract_if(.., |record| self.peering.is_expelled(&record.status.node));
+        answer.refused.extend(expelled.map(|record| record.status.node));
         for change in self.status_sync.handle_answered(peer, answer, &mut self.outbox, now) {
             let (record, is_first) = match change {
                 // Convicted by the same answer.

@@ -18,6 +18,11 @@ use crate::{
 };
 
 impl Overlay {
+    /// For how long this node is to make no more long gossip, since it made a message of so many bytes.
+    pub fn rest_after_own_long_gossip(&mut self, length: usize, now: Instant) -> Duration {
+        self.gate.rest_after_own_long(length, now)
+    }
+
     /// For how long no more long gossip of a peer is to be read, since it brought a message of `origin` of so many bytes.
     pub fn rest_after_long_gossip(&mut self, via: &NodeId, origin: &NodeId, length: usize, now: Instant) -> Duration {
         self.gate.rest_after_long(via, origin, length, now)

@@ -66,6 +66,7 @@ impl Peering {
         self.links.epoch_of(peer)
     }
 
+    #[inline]
     pub(crate) fn is_expelled(&self, node: &NodeId) -> bool {
         self.expelled.contains(node) || self.convicted.contains(node)
     }

@@ -352,6 +352,25 @@ fn answers_to_whoever_has_them_lost_cost_one_search_each_loss_or_change_of_paths
 }
 
 #[test]
+fn whoever_says_that_a_message_went_no_further_one_search_is_made_for_a_first_hop_and_a_map() {
+    let mut routing = paths(&[&[1, 4], &[2, 4], &[3, 6, 7]], 9);
+    let mut taken = super::WaysTaken::default();
+    let mut searches = |routing: &mut Routing, hop| {
+        let is_searched = |_: &u32| {
+            routing.detours.clear();
+            assert!(routing.may_turn_back(&node_id(9), &node_id(hop), &node_id(4), &mut taken));
+            assert!(!routing.may_turn_back(&node_id(9), &node_id(hop), &node_id(7), &mut taken));
+            !routing.detours.is_empty()
+        };
+        (0..10_u32).filter(is_searched).count()
+    };
+    assert_eq!([1, 2, 1].map(|hop| searches(&mut routing, hop)), [1, 1, 0]);
+    routing.link_down(&node_id(3));
+    routing.settle();
+    assert_eq!(searches(&mut routing, 2), 1);
+}
+
+#[test]
 fn of_sources_that_have_answers_lost_without_end_the_oldest_is_forgotten() {
     let (start, mut routing) = (Instant::now(), Routing::new(node_id(0)));
     for n in 1..=5000 {

@@ -1,18 +1,27 @@
-//! Who says of what this node sent that it went no further.
+//! Who may say of what this node sent that it went no further.
 
 use nuncio_identity::NodeId;
+use smallvec::SmallVec;
 
 use super::Routing;
 
-/// So many are looked for on the ways of one message: honest ones that turn it back are on them.
-const MOST: usize = 4;
+/// So many nodes of a way are kept, the nearest ones.
+const MOST: usize = 64;
 
-/// Who said of a message that it went no further, and was on no way of it. Looking for somebody costs a search: nobody has it
-/// made again and again.
+/// Whom a message may have met, by the first hops that it was sent over, as the map was then. Looking for them costs a search:
+/// whoever says something of it has none made but the first time.
 ///
-/// Bound: [`MOST`]; when there are so many, nobody else is looked for.
+/// Bound: a way of [`MOST`] nodes for each first hop.
 #[derive(Debug, Default)]
-pub(crate) struct Naysayers(Vec<NodeId>);
+pub(crate) struct WaysTaken(SmallVec<[Way; 1]>);
+
+#[derive(Debug)]
+struct Way {
+    first_hop: NodeId,
+    /// The map that it was found on.
+    search: u64,
+    nodes: Vec<NodeId>,
+}
 
 impl Routing {
     /// Whether a message to `target` that was sent over `first_hop` may have met `node`, which says that it went no further.
@@ -21,15 +30,16 @@ impl Routing {
         target: &NodeId,
         first_hop: &NodeId,
         node: &NodeId,
-        others: &mut Naysayers,
+        WaysTaken(ways): &mut WaysTaken,
     ) -> bool {
-        if others.0.len() >= MOST || others.0.contains(node) {
-            return false;
+        let search = self.ways.searches();
+        ways.retain(|way| way.first_hop != *first_hop || way.search == search);
+        let is_known = ways.iter().any(|way| way.first_hop == *first_hop);
+        if !is_known {
+            let mut nodes = self.path_via(target, first_hop);
+            nodes.truncate(MOST);
+            ways.push(Way { first_hop: *first_hop, search, nodes });
         }
-        let is_on_the_way = self.path_via(target, first_hop).contains(node);
-        if !is_on_the_way {
-            others.0.push(*node);
-        }
-        is_on_the_way
+        ways.iter().any(|way| way.first_hop == *first_hop && way.nodes.contains(node))
     }
 }

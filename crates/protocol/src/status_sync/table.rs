@@ -73,6 +73,13 @@ struct Entry {
     changes: Pace,
 }
 
+impl Entry {
+    /// Until when no further change is taken, if there were too many of late.
+    fn restless_until(&self, now: Instant) -> Option<Instant> {
+        Some(self.changes.next(CHANGES)).filter(|until| *until > now)
+    }
+}
+
 /// Whether a path to a node exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reached {
@@ -159,19 +166,25 @@ impl Table {
             tracing::debug!(node = %node.short(), fault, "status record over the limits is ignored");
             return (Applied::OverLimits, Vec::new());
         }
-        if let Some(entry) = self.entries.get(&node)
-            && version <= entry.version
-        {
-            let contradicts = version == entry.version && record.status != entry.record.status;
-            let applied = if contradicts { Applied::Contradicts(Arc::clone(&entry.record)) } else { Applied::Old };
-            return (applied, Vec::new());
+        let mut known = None;
+        if let Some(entry) = self.entries.get(&node) {
+            if version <= entry.version {
+                let contradicts = version == entry.version && record.status != entry.record.status;
+                let applied = if contradicts { Applied::Contradicts(Arc::clone(&entry.record)) } else { Applied::Old };
+                return (applied, Vec::new());
+            }
+            if entry.restless_until(now).is_some() {
+                return (Applied::TooSoon, Vec::new());
+            }
+            known = Some((Arc::clone(&entry.record), entry.cost));
         }
-        if self.restless_until(&node, now).is_some() {
-            return (Applied::TooSoon, Vec::new());
-        }
-        // The old record makes room first; it comes back if that is not enough.
-        let old = self.take(&node);
         let (cost, mut evicted) = (cost(&record), Vec::new());
+        // Most replace one of the same agency, and there is room.
+        let stays = known.is_some_and(|(known, before)| {
+            known.agency() == record.agency() && self.bytes - before + cost <= MAX_TABLE_BYTES
+        });
+        // The old record makes room first; it comes back if that is not enough.
+        let old = if stays { self.lift(&node) } else { self.take(&node) };
         while !self.has_room(cost) {
             let Some(victim) = self.victim((cost, record.agency()), linked, &is_linked, now) else {
                 tracing::debug!(node = %node.short(), "table of nodes is full, record ignored");
@@ -192,14 +205,17 @@ impl Table {
         if !first.0 {
             entry.changes.count(CHANGES, now);
         }
-        self.put(node, entry);
+        if stays {
+            self.lay(node, entry)
+        } else {
+            self.put(node, entry)
+        }
         (Applied::Newer(first), evicted)
     }
 
     /// Until when no further change of a node's record is taken, if it has changed too often.
     pub(super) fn restless_until(&self, node: &NodeId, now: Instant) -> Option<Instant> {
-        let until = self.entries.get(node)?.changes.next(CHANGES);
-        Some(until).filter(|until| *until > now)
+        self.entries.get(node)?.restless_until(now)
     }
 
     /// Whether the record of a node that is not known may be kept, if it is within its share.
@@ -262,22 +278,33 @@ impl Table {
     }
 
     fn put(&mut self, node: NodeId, entry: Entry) {
+        self.agencies.insert(entry.record.agency(), node);
+        self.lay(node, entry);
+    }
+
+    fn take(&mut self, node: &NodeId) -> Option<Entry> {
+        let entry = self.lift(node)?;
+        self.agencies.remove(entry.record.agency(), node);
+        Some(entry)
+    }
+
+    /// [`Table::put`] of a node that has its place among those of its agency.
+    fn lay(&mut self, node: NodeId, entry: Entry) {
         self.digest = None;
         self.bytes += entry.cost;
         if entry.cost > SHARE {
             self.large.insert((entry.cost, node));
         }
-        self.agencies.insert(entry.record.agency(), node);
         self.unreachable.insert(node, &entry);
         self.entries.insert(node, entry);
     }
 
-    fn take(&mut self, node: &NodeId) -> Option<Entry> {
+    /// [`Table::take`] of a node that keeps its place among those of its agency.
+    fn lift(&mut self, node: &NodeId) -> Option<Entry> {
         let entry = self.entries.swap_remove(node)?;
         self.digest = None;
         self.bytes -= entry.cost;
         self.large.remove(&(entry.cost, *node));
-        self.agencies.remove(entry.record.agency(), node);
         self.unreachable.remove(node, &entry);
         Some(entry)
     }

@@ -113,22 +113,23 @@ impl Answers {
             return self.forget(&key);
         }
         let (node, epoch, number) = key;
-        if self.nodes.get_mut(&node).is_some_and(|kept| kept.running.remove(&(epoch, number)).is_some()) {
-            self.keep(key, answer, now);
+        if let Some(kept) = self.nodes.get_mut(&node)
+            && kept.running.remove(&(epoch, number)).is_some()
+        {
+            let change = kept.keep((epoch, number), answer, now);
+            self.note(change, now);
         }
     }
 
     /// The same of what never ran.
     pub(super) fn keep(&mut self, (node, epoch, number): Key, answer: Answer, now: Instant) {
-        let kept = self.nodes.entry(node).or_default();
-        kept.bytes += answer.weight();
-        self.bytes += answer.weight();
-        if let Some(before) = kept.answered.insert((epoch, number), Box::new(answer)) {
-            // Of an epoch that its source went back to.
-            kept.bytes -= before.weight();
-            self.bytes -= before.weight();
-        }
-        self.bytes -= kept.drop_while(|bytes, oldest| oldest.until <= now || bytes > MAX_BYTES_OF_NODE);
+        let change = self.nodes.entry(node).or_default().keep((epoch, number), answer, now);
+        self.note(change, now);
+    }
+
+    /// Of one node so much came, and so much went.
+    fn note(&mut self, (came, went): (usize, usize), now: Instant) {
+        self.bytes = self.bytes + came - went;
         while self.bytes > MAX_BYTES
             && let Some(fullest) = self.nodes.values_mut().max_by_key(|kept| kept.bytes)
         {
@@ -158,6 +159,15 @@ impl Answers {
 impl Kept {
     fn is_empty(&self) -> bool {
         self.running.is_empty() && self.answered.is_empty()
+    }
+
+    /// Keeps an answer; says how many bytes came, and how many went.
+    fn keep(&mut self, request: (u64, u64), answer: Answer, now: Instant) -> (usize, usize) {
+        let came = answer.weight();
+        // Of an epoch that its source went back to, there may be one.
+        let before = self.answered.insert(request, Box::new(answer)).map_or(0, |before| before.weight());
+        self.bytes = self.bytes + came - before;
+        (came, before + self.drop_while(|bytes, oldest| oldest.until <= now || bytes > MAX_BYTES_OF_NODE))
     }
 
     /// Drops answers from the oldest on; says how many bytes went.

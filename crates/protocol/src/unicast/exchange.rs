@@ -10,7 +10,7 @@ use super::{ExchangeId, Refusal, UnicastError, wanted::Wanted};
 use crate::{
     Header, Priority,
     hashed::HashSet,
-    routing::{Naysayers, Routing},
+    routing::{Routing, WaysTaken},
     timers::Timers,
     trace::Trace,
 };
@@ -60,7 +60,7 @@ pub(super) struct Exchange {
     /// Nodes that may have swallowed an earlier attempt.
     pub(super) suspects: Vec<NodeId>,
     /// Those that turned it back and were on no way of it.
-    pub(super) naysayers: Naysayers,
+    pub(super) ways_taken: WaysTaken,
     /// Why the last attempt failed, where it was refused.
     pub(super) refusal: Refusal,
     wake: Instant,
@@ -162,7 +162,7 @@ impl Exchange {
             restarts: 0,
             tried: Vec::new(),
             suspects: Vec::new(),
-            naysayers: Naysayers::default(),
+            ways_taken: WaysTaken::default(),
             refusal: Refusal::NoRoute,
             wake: deadline,
         }

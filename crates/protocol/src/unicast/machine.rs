@@ -323,7 +323,7 @@ impl Unicast {
     fn turned_back(&mut self, number: u64, hop: NodeId, source: &NodeId, turn: &mut Turn<'_>) {
         if let Some(exchange) = self.exchanges.get_mut(number)
             && exchange.via.is_some_and(|via| via.node == hop)
-            && turn.routing.may_turn_back(&exchange.target, &hop, source, &mut exchange.naysayers)
+            && turn.routing.may_turn_back(&exchange.target, &hop, source, &mut exchange.ways_taken)
         {
             exchange.lose_hop();
             self.attempt(number, false, turn);

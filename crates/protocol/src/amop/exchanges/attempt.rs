@@ -3,7 +3,7 @@ use std::time::Instant;
 use nuncio_identity::NodeId;
 
 use super::super::{ClientId, DeliveryId, private::Subscriber};
-use crate::routing::Naysayers;
+use crate::routing::WaysTaken;
 
 /// A subscriber, or a node with subscribers, that can be tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(super) struct Attempt {
     /// The first hops over which it was sent.
     pub(super) paths: Vec<Path>,
     /// Those that turned it back and were on no way of it.
-    pub(super) naysayers: Naysayers,
+    pub(super) ways_taken: WaysTaken,
     /// Whether an answer may still come.
     pub(super) is_open: bool,
 }
@@ -75,13 +75,13 @@ impl Candidate {
 impl Attempt {
     pub(super) fn at_node(candidate: Candidate, number: u64, via: NodeId) -> Self {
         let paths = vec![Path { via, has_failed: false }];
-        Self { candidate, number, delivery: None, paths, naysayers: Naysayers::default(), is_open: true }
+        Self { candidate, number, delivery: None, paths, ways_taken: WaysTaken::default(), is_open: true }
     }
 
     pub(super) fn at_client(client: ClientId, delivery: DeliveryId) -> Self {
         let candidate = Candidate::Client(client);
-        let (paths, naysayers) = (Vec::new(), Naysayers::default());
-        Self { candidate, number: 0, delivery: Some(delivery), paths, naysayers, is_open: true }
+        let (paths, ways_taken) = (Vec::new(), WaysTaken::default());
+        Self { candidate, number: 0, delivery: Some(delivery), paths, ways_taken, is_open: true }
     }
 
     /// Whether it was sent over this hop, and not known to have failed there.

@@ -104,7 +104,7 @@ impl Exchanges {
             self.give_up(message, index);
             self.end_attempt(message, index, fate, reach, turn);
         } else if code == ResultCode::NO_SUBSCRIBER && attempt.is_on(&from) {
-            let (node, others) = (attempt.candidate.node(), &mut attempt.naysayers);
+            let (node, others) = (attempt.candidate.node(), &mut attempt.ways_taken);
             if header.source == from {
                 self.path_failed(message, index, &from, Fate::Unseen, reach, turn);
             } else if node.is_some_and(|node| turn.routing.may_turn_back(&node, &from, &header.source, others)) {
