@@ -279,7 +279,8 @@ fn check_agency(client: &Credential, [on_curve, rsa]: &[Option<Arc<OwnCertificat
     let (subject, issuer) = (client.subject.clone(), own.certificate().issuer());
     let (theirs, ours) = if client.issuer == issuer {
         // Only those above them tell the two apart.
-        (client.agency_path(), own.agency().map_or(issuer, str::to_owned))
+        let (theirs, ours) = (client.agency_path(), own.agency().map_or(issuer, str::to_owned));
+        (if theirs == ours { format!("{theirs} below another root") } else { theirs }, ours)
     } else {
         (client.issuer.clone(), issuer)
     };

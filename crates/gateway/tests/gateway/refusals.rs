@@ -116,6 +116,31 @@ fn agency_without_pathlen(root: &Issuer, name: &str) -> Issuer {
     Issuer::from_parts(key, Certificate::from_pem_bundle(read("agency.crt")).unwrap())
 }
 
+/// Each root names its agencies as it likes.
+#[tokio::test]
+async fn an_sdk_below_another_root_is_refused_whatever_its_agency_is_called() {
+    let (directory, [ours, theirs]) =
+        (tempfile::tempdir().unwrap(), ["chain", "another"].map(|root| TestAuthority::named(root, "agency")));
+    let [node, sdk, other] = ["node", "sdk", "other"].map(|name| directory.path().join(name));
+    ours.write_node_directory(&node, "node0");
+    let both = [&ours, &theirs].map(|authority| authority.root_certificate().to_pem()).concat();
+    for (authority, client) in [(&ours, &sdk), (&theirs, &other)] {
+        authority.write_sdk_directory(client, false);
+        std::fs::write(client.join("ca.crt"), &both).unwrap();
+    }
+    std::fs::write(node.join("ca.crt"), &both).unwrap();
+    assert_eq!(ours.agency_certificate().subject(), theirs.agency_certificate().subject());
+    let (audit, (log, _guard)) = (Audit::default(), Log::capture());
+    let mut rig = Rig::with(|config| {
+        config.tls = channel_server_config(&ChannelPaths::in_directory(&node)).unwrap();
+        config.audit = audit;
+    })
+    .await;
+    assert!(!is_admitted(&mut rig, &other).await);
+    assert!(log.text().contains("agency below another root"), "{}", log.text());
+    assert!(is_admitted(&mut rig, &sdk).await);
+}
+
 /// Whoever may make authorities gives them any name, the node's agency's too.
 #[tokio::test]
 async fn an_sdk_by_another_agency_under_the_name_of_this_one_is_refused_unless_the_check_is_off() {

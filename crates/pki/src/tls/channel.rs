@@ -97,15 +97,26 @@ pub struct ChannelServerTls {
 pub struct OwnCertificate {
     certificate: Certificate,
     /// None where no way leads from it to the authorities whose clients may connect.
-    agency: Option<String>,
+    place: Option<Place>,
+}
+
+/// Where a certificate stands below the authorities whose clients may connect.
+#[derive(Debug)]
+struct Place {
+    holder: Credential,
+    agency: String,
+    anchors: Vec<Certificate>,
 }
 
 impl OwnCertificate {
     fn new(identity: &CertifiedKey, certificate: Certificate, anchors: &Anchors) -> Self {
         let above = identity.cert.iter().skip(1).filter_map(|der| Certificate::from_der(der.clone()).ok());
         let path = anchors.verify_read(&certificate, &above.collect::<Vec<_>>(), UnixTime::now(), Leaf::Server);
-        let agency = path.ok().map(|path| Credential::new(path, Door::SdkServer).agency_path());
-        Self { certificate, agency }
+        let place = path.ok().map(|path| {
+            let holder = Credential::new(path, Door::SdkServer);
+            Place { agency: holder.agency_path(), holder, anchors: anchors.certificates().to_vec() }
+        });
+        Self { certificate, place }
     }
 
     /// The certificate itself.
@@ -116,17 +127,24 @@ impl OwnCertificate {
     /// Its agency as [`Credential::agency_path`] writes it, where a way leads from it to the authorities whose clients may
     /// connect.
     pub fn agency(&self) -> Option<&str> {
-        self.agency.as_deref()
+        self.place.as_ref().map(|place| &*place.agency)
     }
 
     /// Whether its agency has issued a client's certificate too. The issuer's name alone proves nothing: whoever may make
-    /// authorities below himself names them as he likes.
+    /// authorities below himself names them as he likes, and so does another root that is trusted here.
     pub fn is_by_agency_of(&self, client: &Credential) -> bool {
-        let is_at_the_same_place = || match &self.agency {
-            Some(agency) => client.agency_path() == *agency,
+        let is_at_the_same_place = || match &self.place {
+            Some(place) => client.agency_path() == place.agency && place.is_below_root_of(client),
             None => client.issuers().next().is_some_and(|issuer| self.certificate.is_signed_by(issuer)),
         };
         client.issuer == self.certificate.issuer() && is_at_the_same_place()
+    }
+}
+
+impl Place {
+    /// Where no agency stands between, the names are those of trusted authorities.
+    fn is_below_root_of(&self, client: &Credential) -> bool {
+        self.holder.is_of_root() || self.holder.is_below_root_of(client, &self.anchors)
     }
 }
 
