@@ -1,12 +1,9 @@
 //! What other nodes ask of this node itself: requests that no application can take or see.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use nuncio_bounds::Bound;
+use nuncio_bounds::{Account, Bound, Portions};
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     MAX_QUESTION, MAX_SERVICE_BODY,
@@ -75,7 +72,7 @@ struct Queue {
 /// A source may have one more as long as that leaves as many free as it has then: so one alone takes half, and whoever asks
 /// little finds room whatever others ask. Bound: as many sources as there are places.
 #[derive(Debug, Clone, Default)]
-struct Places(Arc<Mutex<BTreeMap<NodeId, usize>>>);
+struct Places(Arc<Mutex<Portions<NodeId>>>);
 
 /// The place of one request, which is another's when it is dropped.
 #[derive(Debug)]
@@ -97,28 +94,22 @@ fn queue() -> (Queue, Calls) {
 
 impl Places {
     fn take(&self, source: NodeId) -> Option<Place> {
-        let mut held = self.held();
-        let free = WAITING.saturating_sub(held.values().sum());
-        let own = held.get(&source).copied().unwrap_or_default();
-        if own >= free {
-            return None;
-        }
-        held.insert(source, own + 1);
-        Some(Place { places: self.clone(), source })
+        let (mut held, account) = (self.held(), Account::Of(source));
+        let has_room = held.all() + held.to_leave(account) < WAITING;
+        has_room.then(|| {
+            held.add(account, 1);
+            Place { places: self.clone(), source }
+        })
     }
 
-    fn held(&self) -> MutexGuard<'_, BTreeMap<NodeId, usize>> {
+    fn held(&self) -> MutexGuard<'_, Portions<NodeId>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut held = self.places.held();
-        match held.get_mut(&self.source) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => drop(held.remove(&self.source)),
-        }
+        self.places.held().remove(Account::Of(self.source), 1);
     }
 }
 
@@ -261,6 +252,6 @@ mod tests {
         assert!(files.next().await.is_some_and(|call| call.from == other));
         assert!(fill(greedy) > 0);
         while files.0.try_recv().is_ok() {}
-        assert!(port.files.as_ref().unwrap().places.held().is_empty());
+        assert_eq!(port.files.as_ref().unwrap().places.held().all(), 0);
     }
 }
