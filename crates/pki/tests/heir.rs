@@ -13,7 +13,7 @@ use rustls_pki_types::{CertificateDer, UnixTime};
 
 #[path = "support/openssl.rs"]
 mod openssl;
-use openssl::{build_agency, build_root, openssl};
+use openssl::{fisco, openssl};
 
 /// The object identifier of the old root's word.
 const HEIR: &str = "1.2.840.113556.1.8000.2554.42705.34933.9305.20226.44437.6161110.2163479.100";
@@ -38,22 +38,6 @@ fn known_as(root: &Certificate, chain: &[&Certificate]) -> String {
 /// Some leaf below an authority.
 fn leaf(authority: &Authority) -> Certificate {
     authority.issuer().issue(Kind::Node, "node", Validity::days(9)).unwrap().certificate().clone()
-}
-
-/// A folder with root and agency as FISCO BCOS's script makes them, each as an authority of ours: the agency may have
-/// authorities below itself.
-fn fisco() -> tempfile::TempDir {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path();
-    build_root(path);
-    build_agency(path);
-    for (folder, name) in [("root", "ca"), ("agency", "agency")] {
-        fs::create_dir(path.join(folder)).unwrap();
-        for end in ["key", "crt"] {
-            fs::copy(path.join(format!("{name}.{end}")), path.join(folder).join(format!("ca.{end}"))).unwrap();
-        }
-    }
-    directory
 }
 
 #[test]

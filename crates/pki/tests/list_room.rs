@@ -12,7 +12,7 @@ use rustls_pki_types::UnixTime;
 
 #[path = "support/openssl.rs"]
 mod openssl;
-use openssl::{build_agency, build_root, openssl};
+use openssl::{build_root, fisco, openssl};
 
 fn list_of(signer: &Issuer) -> RevocationList {
     let validity = Validity::days(30);
@@ -33,18 +33,10 @@ fn held(policy: &Policy, names: &str) -> usize {
 /// FISCO BCOS's script gives agencies no pathlen.
 #[test]
 fn an_agency_that_makes_authorities_without_end_keeps_nobody_elses_lists_out() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = fisco();
     let path = directory.path();
-    build_root(path);
-    build_agency(path);
-    for (folder, name) in [("root", "ca"), ("mallory", "agency")] {
-        fs::create_dir(path.join(folder)).unwrap();
-        for end in ["key", "crt"] {
-            fs::copy(path.join(format!("{name}.{end}")), path.join(folder).join(format!("ca.{end}"))).unwrap();
-        }
-    }
     let (root, mallory) =
-        (Authority::open(&path.join("root")).unwrap(), Authority::open(&path.join("mallory")).unwrap());
+        (Authority::open(&path.join("root")).unwrap(), Authority::open(&path.join("agency")).unwrap());
     let known = [mallory.certificate().clone()];
     let mut policy = Policy::new(vec![root.certificate().clone()]).unwrap();
     let below = |number: usize| mallory.issuer().agency(&format!("fill{number}"), Validity::days(9)).unwrap();
@@ -79,17 +71,9 @@ fn an_agency_that_makes_authorities_without_end_keeps_nobody_elses_lists_out() {
 /// While a root is replaced, its cross-certificate is above all agencies for nodes that trust the old one alone.
 #[test]
 fn agencies_below_the_heir_of_a_root_are_no_family() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = fisco();
     let path = directory.path();
-    build_root(path);
-    build_agency(path);
-    for (folder, name) in [("root", "ca"), ("mallory", "agency")] {
-        fs::create_dir(path.join(folder)).unwrap();
-        for end in ["key", "crt"] {
-            fs::copy(path.join(format!("{name}.{end}")), path.join(folder).join(format!("ca.{end}"))).unwrap();
-        }
-    }
-    let mallory = Authority::open(&path.join("mallory")).unwrap();
+    let mallory = Authority::open(&path.join("agency")).unwrap();
     let root = Authority::open(&path.join("root")).unwrap();
     Rotation::plan(root.directory(), Plan::default()).unwrap().prepare(None).unwrap();
     let heir = Authority::open(&root.directory().join("rotation/new")).unwrap();

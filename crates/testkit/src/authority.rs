@@ -1,14 +1,16 @@
 //! Throwaway authorities: identities, policies and directories for tests, good ones and bad ones.
 
 use std::{
+    fs,
     path::Path,
+    process::Command,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
 use nuncio_identity::{NodeId, NodeKey, Signer};
 use nuncio_pki::{
-    Certificate, CertificateRequest, Identity, Policy, RevocationList, SharedPolicy,
+    Certificate, CertificateRequest, Identity, KeyFile, Policy, RevocationList, SharedPolicy,
     authority::{Issued, Issuer, Kind, PrivateKey, RevocationDates, Validity},
 };
 use rustls_pki_types::UnixTime;
@@ -349,4 +351,24 @@ fn ago(days: u32) -> UnixTime {
 
 fn elapsed(days: u32) -> Duration {
     Duration::from_secs(UnixTime::now().as_secs()) - days * DAY
+}
+
+/// An agency as `nuncio ca agency` makes none: authorities below it count. Without what stands above it, it passes for a root.
+///
+/// # Panics
+/// When the openssl command is not here, or does not take the root's key.
+pub fn agency_without_pathlen(root: &Issuer, name: &str) -> Issuer {
+    let directory = tempfile::tempdir().expect("a directory");
+    let write = |file: &str, text: &str| fs::write(directory.path().join(file), text).expect("a file can be written");
+    write("root.key", &root.key().to_pem().expect("a key that is at hand"));
+    write("root.crt", &root.certificate().to_pem());
+    let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp256k1 -nodes -days 9 -CA root.crt -CAkey root.key \
+                     -keyout agency.key -out agency.crt -addext keyUsage=critical,keyCertSign,cRLSign -subj";
+    let mut openssl = Command::new("openssl");
+    openssl.args(arguments.split_whitespace()).arg(format!("/CN={name}")).current_dir(&directory);
+    let made = openssl.output().expect("the openssl command is needed for this test");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let read = |file: &str| fs::read(directory.path().join(file)).expect("what openssl has written");
+    let key = KeyFile::read(&read("agency.key")).and_then(PrivateKey::from_file).expect("a key");
+    Issuer::from_parts(key, Certificate::from_pem_bundle(read("agency.crt")).expect("a certificate"))
 }

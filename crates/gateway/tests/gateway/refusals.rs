@@ -3,11 +3,10 @@ use std::{path::Path, time::Duration};
 use nuncio_audit::{Audit, Event};
 use nuncio_channel_protocol::{Frame, FrameKind, FrameSeq};
 use nuncio_pki::{
-    Certificate, KeyFile,
-    authority::{Issuer, Kind, PrivateKey, Validity},
+    authority::{Kind, Validity},
     tls::{ChannelPaths, channel_server_config},
 };
-use nuncio_testkit::TestAuthority;
+use nuncio_testkit::{TestAuthority, authority::agency_without_pathlen};
 use rustls_pki_types::UnixTime;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -97,23 +96,6 @@ async fn another_agencys_sdk_is_refused_unless_the_check_is_off() {
         rig.authority.agency("otherAgency").write_sdk_directory(&other, false);
         assert_eq!(is_admitted(&mut rig, &other).await, !same_agency);
     }
-}
-
-/// As `nuncio ca agency` makes none: authorities below it count. Without what stands above it, it passes for a root.
-fn agency_without_pathlen(root: &Issuer, name: &str) -> Issuer {
-    let directory = tempfile::tempdir().unwrap();
-    let write = |file: &str, text: &str| std::fs::write(directory.path().join(file), text).unwrap();
-    write("root.key", &root.key().to_pem().unwrap());
-    write("root.crt", &root.certificate().to_pem());
-    let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp256k1 -nodes -days 9 -CA root.crt -CAkey root.key \
-                     -keyout agency.key -out agency.crt -addext keyUsage=critical,keyCertSign,cRLSign -subj";
-    let mut openssl = std::process::Command::new("openssl");
-    openssl.args(arguments.split_whitespace()).arg(format!("/CN={name}")).current_dir(&directory);
-    let made = openssl.output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let read = |file: &str| std::fs::read(directory.path().join(file)).unwrap();
-    let key = PrivateKey::from_file(KeyFile::read(&read("agency.key")).unwrap()).unwrap();
-    Issuer::from_parts(key, Certificate::from_pem_bundle(read("agency.crt")).unwrap())
 }
 
 /// Each root names its agencies as it likes.

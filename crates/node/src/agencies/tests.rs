@@ -1,8 +1,5 @@
-use nuncio_pki::{
-    KeyFile,
-    authority::{Authority, Issuer, Plan, PrivateKey, Rotation, Validity},
-};
-use nuncio_testkit::TestAuthority;
+use nuncio_pki::authority::{Authority, Issuer, Plan, Rotation, Validity};
+use nuncio_testkit::{TestAuthority, authority::agency_without_pathlen};
 
 use super::*;
 
@@ -24,23 +21,6 @@ fn self_made_agencies_do_not_fill_the_memory_of_genuine_ones() {
     agencies.meet(&chain, &policy, now);
     assert_eq!(agencies.all(), [authority.agency_certificate().clone()]);
     assert!(agencies.take_news() && !agencies.take_news());
-}
-
-/// As `nuncio ca agency` makes none: authorities below it count. Without what stands above it, it passes for a root.
-fn agency_without_pathlen(root: &Issuer, name: &str) -> Issuer {
-    let directory = tempfile::tempdir().unwrap();
-    let write = |file: &str, text: &str| std::fs::write(directory.path().join(file), text).unwrap();
-    write("root.key", &root.key().to_pem().unwrap());
-    write("root.crt", &root.certificate().to_pem());
-    let arguments = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:secp256k1 -nodes -days 9 -CA root.crt -CAkey root.key \
-                     -keyout agency.key -out agency.crt -addext keyUsage=critical,keyCertSign,cRLSign -subj";
-    let mut openssl = std::process::Command::new("openssl");
-    openssl.args(arguments.split_whitespace()).arg(format!("/CN={name}")).current_dir(&directory);
-    let made = openssl.output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let read = |file: &str| std::fs::read(directory.path().join(file)).unwrap();
-    let key = PrivateKey::from_file(KeyFile::read(&read("agency.key")).unwrap()).unwrap();
-    Issuer::from_parts(key, Certificate::from_pem_bundle(read("agency.crt")).unwrap())
 }
 
 #[test]

@@ -92,3 +92,20 @@ pub(crate) fn build_rsa(directory: &Path, names: &[&str]) {
         );
     }
 }
+
+/// A folder with root and agency as FISCO BCOS's script makes them, each as an authority of ours: the agency may have
+/// authorities below itself.
+pub(crate) fn fisco() -> tempfile::TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    build_root(path);
+    build_agency(path);
+    for (folder, name) in [("root", "ca"), ("agency", "agency")] {
+        fs::create_dir(path.join(folder)).expect("a folder");
+        for end in ["key", "crt"] {
+            fs::copy(path.join(format!("{name}.{end}")), path.join(folder).join(format!("ca.{end}")))
+                .expect("what the script has made");
+        }
+    }
+    directory
+}

@@ -73,6 +73,16 @@ impl Http {
     }
 }
 
+/// One post of nothing, which is answered.
+async fn publish_answered(rig: &mut Rig, http: &mut Http) {
+    http.say("/v1/publish/t", "", b"").await;
+    let ClientInput::Connected { client, .. } = connected(rig).await else { unreachable!() };
+    let (seq, ..) = rig.publish().await;
+    rig.reply(client, seq, 0, b"");
+    assert_eq!(http.hear().await.status, 200);
+    rig.disconnected().await;
+}
+
 async fn connected(rig: &mut Rig) -> ClientInput {
     let input = rig.input().await;
     assert!(matches!(input, ClientInput::Connected { .. }), "{input:?}");
@@ -216,12 +226,7 @@ async fn posted_until_closed(http: &mut Http, path: &str, status: u16, pause: Du
 async fn who_is_denied_meanwhile_publishes_nothing_more_and_his_connection_ends() {
     let mut rig = Rig::with(|gateway, _| gateway.timeouts.handshake = Duration::from_secs(2)).await;
     let mut http = Http { stream: rig.certified().await };
-    http.say("/v1/publish/t", "", b"").await;
-    let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
-    let (seq, ..) = rig.publish().await;
-    rig.reply(client, seq, 0, b"");
-    assert_eq!(http.hear().await.status, 200);
-    rig.disconnected().await;
+    publish_answered(&mut rig, &mut http).await;
     let allow = [ClientName::from_str(&"00".repeat(32)).unwrap()].into();
     rig.renewal.set_access(Access { allow, ..Access::default() });
     for _ in 0..20 {
@@ -300,12 +305,7 @@ async fn who_posts_again_and_again_is_told_of_once_and_leaves_the_audit_log_to_o
     for _ in 0..2 {
         let mut http = Http { stream: rig.certified().await };
         for _ in 0..POSTS / 2 {
-            http.say("/v1/publish/t", "", b"").await;
-            let ClientInput::Connected { client, .. } = connected(&mut rig).await else { unreachable!() };
-            let (seq, ..) = rig.publish().await;
-            rig.reply(client, seq, 0, b"");
-            assert_eq!(http.hear().await.status, 200);
-            rig.disconnected().await;
+            publish_answered(&mut rig, &mut http).await;
         }
     }
     let (_web, client) = rig.connect().await;
