@@ -123,6 +123,11 @@ impl Audit {
 
     /// Tells of a judgement. Never waits.
     pub fn record(&self, event: Event) {
+        self.try_record(event);
+    }
+
+    /// The same; says whether it goes on record, or is counted as missed.
+    pub fn try_record(&self, event: Event) -> bool {
         let (kind, now, time) = (event.kind(), Instant::now(), Timestamp::now());
         if let Some(count) = self.0.counts.get(kind as usize) {
             count.fetch_add(1, Ordering::Relaxed);
@@ -136,15 +141,17 @@ impl Audit {
         }
         if !lock(&self.0.paces).take(kind, now) {
             self.miss(kind, time);
-            return;
+            return false;
         }
         let recorded = Arc::new(Recorded { time, event });
         // Nobody may be following.
         let _ = self.0.followers.send(Arc::clone(&recorded));
-        let Some(writer) = &self.0.writer else { return };
-        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = writer.try_send(Message::Event(recorded)) {
+        let Some(writer) = &self.0.writer else { return true };
+        let taken = writer.try_send(Message::Event(recorded));
+        if let Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) = taken {
             self.miss(kind, time);
         }
+        taken.is_ok()
     }
 
     fn miss(&self, kind: Kind, time: Timestamp) {

@@ -231,6 +231,7 @@ impl Behaviour {
         let Publication { epoch, number, is_pushed, gossip, needs_gossip } = taken;
         let is_gossiped = gossip.map(|stamp| self.gossip(topic, data, number, stamp, now));
         if is_gossiped == Some(false) && !is_pushed {
+            self.overlay.take_back(topic, &taken);
             return Err(PublishError::Busy);
         }
         if needs_gossip && is_gossiped != Some(true) {

@@ -138,13 +138,17 @@ impl Member {
             Ok(cut) => cut,
             Err(denial) => return Err(Refusal::NotAdmitted { subject, denial }),
         };
-        if stay == Stay::Session || door.visitors.is_news((&name, &serial, address(remote)), Instant::now()) {
-            door.audit.record(Event::SdkAdmitted {
+        let visitor = (&name, &*serial, address(remote));
+        if stay == Stay::Session || door.visitors.is_news(visitor, Instant::now()) {
+            let is_on_record = door.audit.try_record(Event::SdkAdmitted {
                 address: remote.to_string().into(),
                 client: client.0,
                 subject: (&subject).into(),
-                serial: serial.into(),
+                serial: (&serial).into(),
             });
+            if !is_on_record {
+                door.visitors.forget(visitor);
+            }
         }
         place.send(ClientInput::Connected { client, tenant: Some(registration.tenant.id) });
         Ok(Some(Self {

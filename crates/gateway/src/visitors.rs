@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     hash::{BuildHasher, RandomState},
     net::IpAddr,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -17,6 +17,9 @@ const AGAIN: Duration = Duration::from_secs(600);
 
 /// Most that are remembered.
 const MAX: usize = 4096;
+
+/// His name, the serial number of his certificate, and where he is.
+pub(crate) type Visitor<'a> = (&'a ClientName, &'a str, IpAddr);
 
 /// Who was told of, and when.
 ///
@@ -35,9 +38,9 @@ impl Visitors {
         "all are forgotten, and told of once more",
     );
 
-    /// Whether somebody who comes now is to be told of: his name, the serial number of his certificate, where he is.
-    pub(crate) fn is_news(&self, who: (&ClientName, &str, IpAddr), now: Instant) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Whether somebody who comes now is to be told of.
+    pub(crate) fn is_news(&self, who: Visitor<'_>, now: Instant) -> bool {
+        let mut told = self.told();
         let is_over = |at: &Instant| now.saturating_duration_since(*at) >= AGAIN;
         let number = self.numbers.hash_one(who);
         if told.get(&number).is_some_and(|at| !is_over(at)) {
@@ -51,6 +54,15 @@ impl Visitors {
         }
         told.insert(number, now);
         true
+    }
+
+    /// Nobody has heard of him after all: he is to be told of when he comes again.
+    pub(crate) fn forget(&self, who: Visitor<'_>) {
+        self.told().remove(&self.numbers.hash_one(who));
+    }
+
+    fn told(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -72,6 +84,8 @@ mod tests {
             assert!(!visitors.is_news(who, start + AGAIN / 2), "{who:?}");
         }
         assert!(visitors.is_news((&one, "1", HERE), start + AGAIN));
+        visitors.forget((&one, "1", HERE));
+        assert!(visitors.is_news((&one, "1", HERE), start + AGAIN), "nobody heard of him");
     }
 
     #[test]

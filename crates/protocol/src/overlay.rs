@@ -1,4 +1,5 @@
 mod dispatch;
+mod publishing;
 mod reception;
 
 use std::{
@@ -12,12 +13,12 @@ use nuncio_bounds::Holding;
 use nuncio_identity::NodeId;
 
 use crate::{
-    Config, Dropped, Output, Priority, Strike, Topic,
+    Config, Dropped, Output, Strike, Topic,
     amop::{self, Amop},
     gate::{Check, Checked, Gate, Waiting},
     gossip::Stamp,
     life::Life,
-    multicast::{Multicast, Publication, PublishRefusal},
+    multicast::Multicast,
     onward::Onward,
     outbox::Outbox,
     peering::{BanView, Event, LinkView, Peering, PendingPeerView},
@@ -248,39 +249,6 @@ impl Overlay {
     /// The time since this node's epoch began, as announcements carry it.
     pub fn clock(&self, now: Instant) -> Duration {
         self.life.clock(now)
-    }
-
-    /// Sends a message to every node that subscribes a topic, or, without one, to every node. It leaves with the next
-    /// [`Overlay::flush`], together with all that is published until then.
-    ///
-    /// # Errors
-    /// When too much waits already, or there is no room on the links to any of them.
-    pub fn publish(&mut self, topic: Option<&Topic>, body: Bytes, now: Instant) -> Result<Publication, PublishRefusal> {
-        self.publish_as(Priority::default(), topic, body, now)
-    }
-
-    /// The same of a message that is so urgent. What is over this node's budget of that goes as normal.
-    ///
-    /// # Errors
-    /// As [`Overlay::publish`].
-    pub fn publish_as(
-        &mut self,
-        priority: Priority,
-        topic: Option<&Topic>,
-        body: Bytes,
-        now: Instant,
-    ) -> Result<Publication, PublishRefusal> {
-        self.with_multicast(now, |multicast, turn| multicast.publish(topic, (body, priority), turn))
-    }
-
-    /// Whether something was published since the last [`Overlay::flush`].
-    pub const fn has_published(&self) -> bool {
-        self.multicast.has_published()
-    }
-
-    /// Sends what was published.
-    pub fn flush(&mut self, now: Instant) {
-        self.with_multicast(now, |multicast, turn| multicast.flush(turn));
     }
 
     fn may_check(&mut self, via: NodeId, origin: NodeId, what: (Checked, bool), now: Instant) -> bool {

@@ -381,6 +381,24 @@ fn a_full_link_makes_the_publisher_wait_when_there_is_no_other() {
 }
 
 #[test]
+fn what_is_taken_back_has_used_no_number_and_nobody_gets_it() {
+    let mut a = origin();
+    let publish = |a: &mut Lone, body: &'static str| {
+        a.overlay.publish(Some(&topic()), Bytes::from_static(body.as_bytes()), a.now).expect("there is room")
+    };
+    publish(&mut a, "one");
+    let last = publish(&mut a, "two");
+    a.overlay.take_back(Some(&topic()), &last);
+    a.overlay.take_back(Some(&topic()), &last);
+    assert_eq!(publish(&mut a, "three").number, last.number);
+    a.overlay.flush(a.now);
+    let sent = legs(&a.outputs());
+    assert!(sent.iter().all(|(_, leg)| leg.batch.bodies == ["one", "three"]), "{sent:?}");
+    a.overlay.take_back(Some(&topic()), &last);
+    assert_eq!(publish(&mut a, "four").number, last.number + 1, "what has left stays where it is");
+}
+
+#[test]
 fn what_gossip_does_not_carry_to_those_who_take_nothing_else_is_told_and_is_no_brake_for_the_others() {
     let mut a = origin();
     let publish = |a: &mut Lone| a.overlay.publish(Some(&topic()), Bytes::new(), a.now).expect("there is room");

@@ -204,3 +204,19 @@ fn who_is_out_of_reach_for_a_moment_makes_no_room_for_an_agency_with_more() {
     a.answered(1, vec![record(61, 1, &[1], &[])]);
     assert_eq!((known(&a, 50..51), known(&a, 61..62)), (0, 1), "one of its own agency takes its place");
 }
+
+#[test]
+fn for_nodes_that_nobody_reaches_no_peer_has_all_those_pushed_out_that_are_reached() {
+    let mut a = filled_by_one_agency(&[]);
+    let invented = |agency: usize, n: usize| {
+        Arc::new(Record {
+            agency_path: Some(format!("agency {agency}").into()),
+            ..(*record(n, 1, &[99_999], &[])).clone()
+        })
+    };
+    for n in 100_000..100_600 {
+        a.answered(1, vec![invented(n % 7, n)]);
+    }
+    let reached = || a.overlay.nodes().iter().filter(|view| view.reachable).count();
+    assert_eq!(MAX_NODES - reached(), 256);
+}

@@ -56,6 +56,8 @@ async fn an_sdk_of_an_operator_manages_peers_and_no_other_does() {
 async fn an_authority_that_is_taken_away_takes_its_sdks_with_it_and_leaves_the_others() {
     let (ours, theirs) = (TestAuthority::named("our root", "agency"), TestAuthority::named("their root", "agency"));
     let home = Home::new(&ours, "one", "");
+    let configured = fs::read_to_string(home.file()).unwrap();
+    fs::write(home.file(), configured.replacen("[gateway]", "[gateway]\nsame_agency = false", 1)).unwrap();
     let ca = home.dir.path().join("conf/ca.crt");
     let own = fs::read_to_string(&ca).unwrap();
     fs::write(&ca, own.clone() + &theirs.root_certificate().to_pem()).unwrap();

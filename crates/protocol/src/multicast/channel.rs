@@ -80,6 +80,12 @@ impl Channel {
         number
     }
 
+    /// Gives up the newest message if it has this number and has not left. Gives back its bytes.
+    pub(super) fn take_back(&mut self, number: u64) -> usize {
+        let is_newest = self.has_open() && number + 1 == self.next();
+        self.open.pop_if(|_| is_newest).map_or(0, |body| body.len())
+    }
+
     /// Gives up what has not left, and one message more, for which there is no room: who was to have them hears of a gap. Gives
     /// back their bytes.
     pub(super) fn skip(&mut self, now: Instant) -> usize {

@@ -50,6 +50,11 @@ impl Multicast {
         self.outgoing.publish(topic, message, turn)
     }
 
+    /// Takes back what was published last, if it has not left.
+    pub(crate) fn take_back(&mut self, topic: Option<&Topic>, publication: &Publication) {
+        self.outgoing.take_back(topic, publication);
+    }
+
     /// Whether something was published since the last [`Multicast::flush`].
     pub(crate) const fn has_published(&self) -> bool {
         self.outgoing.has_published()

@@ -137,6 +137,16 @@ impl Outgoing {
         Ok(Publication { epoch: turn.life.epoch, number, is_pushed: own.is_pushed || is_copied, gossip, needs_gossip })
     }
 
+    /// Takes back what was published last, if it has not left: the next one has its number.
+    pub(super) fn take_back(&mut self, topic: Option<&Topic>, publication: &Publication) {
+        let key = (Class::of(publication.number), topic.cloned());
+        let Some(channel) = self.channels.get_mut(&key) else { return };
+        self.open_bytes -= channel.take_back(publication.number);
+        if !channel.has_open() {
+            self.open.remove(&key);
+        }
+    }
+
     /// As what a message goes that is to be so urgent: as normal where it is over what is urgent of this node, and until those of
     /// its subscribers who know nothing else have numbers of their own.
     fn class(

@@ -186,7 +186,7 @@ impl Table {
         // The old record makes room first; it comes back if that is not enough.
         let old = if stays { self.lift(&node) } else { self.take(&node) };
         while !self.has_room(cost) {
-            let Some(victim) = self.victim((cost, record.agency()), linked, &is_linked, now) else {
+            let Some(victim) = self.victim((cost, record.agency(), &via), linked, &is_linked, now) else {
                 tracing::debug!(node = %node.short(), "table of nodes is full, record ignored");
                 old.into_iter().for_each(|old| self.put(node, old));
                 return (Applied::Full, evicted);
@@ -230,16 +230,17 @@ impl Table {
         self.entries.len() + 1 < MAX_NODES && self.bytes + cost <= MAX_TABLE_BYTES
     }
 
-    /// Whose record makes room for one that costs so much, of a node of this agency.
+    /// Whose record makes room for one that costs so much, of a node of this agency, that this peer has brought.
     fn victim(
         &self,
-        (cost, agency): (usize, &str),
+        (cost, agency, via): (usize, &str, &NodeId),
         for_linked: bool,
         is_linked: impl Fn(&NodeId) -> bool,
         now: Instant,
     ) -> Option<NodeId> {
         let in_its_share = cost <= SHARE;
-        let of_the_most = self.agencies.of_the_most(agency, &is_linked).filter(|_| in_its_share);
+        let is_trusted = in_its_share && self.unreachable.has_room_of(via);
+        let of_the_most = self.agencies.of_the_most(agency, &is_linked).filter(|_| is_trusted);
         // What has just come could not be reached yet: else the records of one answer would push each other out.
         let came_by = if of_the_most.is_some() { now.checked_sub(FIRST_PATH) } else { Some(now) };
         // Who is out of reach for a moment makes no room for the many of another agency.

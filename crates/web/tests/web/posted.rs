@@ -320,6 +320,26 @@ async fn who_posts_again_and_again_is_told_of_once_and_leaves_the_audit_log_to_o
 }
 
 #[tokio::test]
+async fn who_came_when_the_audit_log_took_no_more_is_told_of_when_he_comes_again() {
+    let audit = Audit::default();
+    let others = |client| Event::SdkAdmitted { address: "".into(), client, subject: "other".into(), serial: "".into() };
+    while audit.try_record(others(0)) {}
+    let mut events = audit.follow();
+    let mut rig = Rig::with(|gateway, _| gateway.audit = audit).await;
+    let mut http = Http { stream: rig.certified().await };
+    let is_told = async {
+        loop {
+            publish_answered(&mut rig, &mut http).await;
+            if let Ok(told) = events.try_recv() {
+                break told;
+            }
+        }
+    };
+    let told = timeout(PATIENCE, is_told).await.expect("not only when the pause between two tellings is over");
+    assert!(matches!(&told.event, Event::SdkAdmitted { subject, .. } if subject.to_string() != "other"));
+}
+
+#[tokio::test]
 async fn rights_are_those_of_the_frames_and_the_denied_publish_reaches_nobody() {
     let audit = Audit::default();
     let mut events = audit.follow();

@@ -65,6 +65,11 @@ impl Unreachable {
         }
     }
 
+    /// Whether a peer may bring one more for which somebody makes room who can be reached.
+    pub(super) fn has_room_of(&self, peer: &NodeId) -> bool {
+        self.never.get(peer).is_none_or(|brought| brought.nodes.len() < MAX_NEVER_REACHED)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.never.is_empty() && self.before.is_empty()
     }
