@@ -196,7 +196,7 @@ impl TokenFile {
 
     fn load(&self) -> Result<Vec<Token>, TokenError> {
         match fs::metadata(&self.path) {
-            Ok(found) if found.mode() & 0o077 != 0 => return Err(TokenError::Open { path: self.path.clone() }),
+            Ok(found) if nuncio_pki::is_exposed(&found) => return Err(TokenError::Open { path: self.path.clone() }),
             _ => {}
         }
         let Some(bytes) = state_file::read(&self.path, MAX_FILE).map_err(|source| self.unusable(source))? else {

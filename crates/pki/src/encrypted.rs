@@ -1,5 +1,6 @@
 //! Keys under a passphrase: PKCS#8 with PBES2, as `openssl pkcs8 -topk8` writes it.
 
+use der::{Decode, Tag, Tagged, asn1::AnyRef};
 use pkcs8::{
     EncryptedPrivateKeyInfoRef, PrivateKeyInfoRef,
     pkcs5::{EncryptionScheme, pbes2},
@@ -31,10 +32,17 @@ pub(crate) fn is_sealed(file: &[u8]) -> bool {
 /// The PKCS#8 within.
 pub(crate) fn open(der: &[u8], passphrase: &str) -> Result<Zeroizing<Vec<u8>>, KeyError> {
     let damaged = || KeyError::Damaged { reason: "it is not an encrypted PKCS#8 key".into() };
-    let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(|_| damaged())?;
+    let unread = |_| if is_of_another_form(der) { KeyError::Encrypted } else { damaged() };
+    let info = EncryptedPrivateKeyInfoRef::try_from(der).map_err(unread)?;
     refuse_costly(&info.encryption_algorithm)?;
     let opened = info.decrypt(passphrase).map_err(|_| KeyError::WrongPassphrase)?;
     Ok(Zeroizing::new(opened.as_bytes().to_vec()))
+}
+
+/// Whether it says how it is encrypted and what: then it is not damaged, but sealed by what is not read.
+fn is_of_another_form(der: &[u8]) -> bool {
+    let parts = Vec::<AnyRef<'_>>::from_der(der).unwrap_or_default();
+    matches!(&parts[..], [how, what] if how.tag() == Tag::Sequence && what.tag() == Tag::OctetString)
 }
 
 /// A PKCS#8 key under a passphrase, PEM: AES-256-CBC, PBKDF2 with HMAC-SHA-256.
@@ -105,6 +113,8 @@ mod tests {
             "-v2 aes-128-cbc",
             "-v2 aes-256-cbc -v2prf hmacWithSHA512",
             "-v2 aes-256-cbc -iter 100000",
+            "-v2 aes-256-cbc -v2prf hmacWithSHA1",
+            "-v2 des3",
             "-scrypt",
             "-outform DER",
         ];
@@ -114,6 +124,11 @@ mod tests {
             assert_eq!(read(&path.join("sealed"), "Geheim"), Err(KeyError::WrongPassphrase), "{form}");
             let file = std::fs::read(path.join("sealed")).unwrap();
             assert!(matches!(KeyFile::read(&file), Err(KeyError::NoPassphrase { .. })), "{form}");
+        }
+        for form in ["-v2 camellia-128-cbc", "-v2 aria-128-cbc"] {
+            openssl(path, &format!("pkcs8 -topk8 -in key -out sealed -passout pass:geheim {form}"));
+            let file = std::fs::read(path.join("sealed")).unwrap();
+            assert_eq!(KeyFile::read_with(&file, Some("geheim")).err(), Some(KeyError::Encrypted), "{form}");
         }
         let sealed = seal(&first_block(key.to_pem().as_bytes()).unwrap().der, "geheim").unwrap();
         std::fs::write(path.join("ours"), sealed.as_bytes()).unwrap();

@@ -283,6 +283,12 @@ fn refuse_exposed(path: &Path, file: &File) -> Result<(), FileError> {
     }
 }
 
+/// Whether others than this process can read a file; what root lends to the process's group is not exposed.
+#[cfg(unix)]
+pub fn is_exposed(metadata: &Metadata) -> bool {
+    access::exposed(metadata).is_some()
+}
+
 #[cfg(unix)]
 mod access {
     //! Whether others than this process can read a file.

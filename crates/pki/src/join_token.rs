@@ -93,11 +93,14 @@ impl JoinToken {
     /// # Errors
     /// When it is none, or not whole.
     pub fn parse(text: &str) -> Result<Self, JoinTokenError> {
-        let text = text.trim();
         if text.len() > MAX_TEXT {
             return Err(JoinTokenError::NotOne);
         }
-        let encoded = text.strip_prefix(PREFIX).ok_or(JoinTokenError::NotOne)?;
+        // Mail breaks long lines, and shells and people put quotes around.
+        let is_of_it = |c: &char| !c.is_whitespace() && !matches!(c, '"' | '\'');
+        let mut whole = Zeroizing::new(String::with_capacity(text.len()));
+        whole.extend(text.chars().filter(is_of_it));
+        let encoded = whole.strip_prefix(PREFIX).ok_or(JoinTokenError::NotOne)?;
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(encoded).map_err(|_| JoinTokenError::Damaged)?);
         let (content, sum) = bytes.split_last_chunk::<CHECK>().ok_or(JoinTokenError::Damaged)?;
         if check(content) != *sum {
@@ -217,6 +220,8 @@ mod tests {
     fn a_token_comes_back_as_it_was_and_a_part_of_one_never() {
         let text = token().to_text();
         assert_eq!(JoinToken::parse(&format!(" {}\n", *text)), Ok(token()));
+        let (one, two) = text.split_at(76);
+        assert_eq!(JoinToken::parse(&format!("\"{one}\r\n {two}\"")), Ok(token()), "as mail breaks it");
         assert!((0..text.len()).all(|cut| JoinToken::parse(&text[..cut]).is_err()));
         for at in PREFIX.len()..text.len() {
             let mut changed = text.as_bytes().to_vec();

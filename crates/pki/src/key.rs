@@ -222,9 +222,11 @@ impl KeyFile {
     }
 }
 
-/// Reads the public key on secp256k1 of a file, PEM (`PUBLIC KEY`) or DER; `None` when there is none.
+/// Reads the public key on secp256k1 of a file, PEM (`PUBLIC KEY`) or DER; `None` when there is none, or more than one: nobody
+/// shall take for known what was passed over.
 pub fn read_public_key(file: &[u8]) -> Option<NodeId> {
-    let block = blocks(file, |label| label == "PUBLIC KEY").next()?.ok()?;
+    let mut keys = blocks(file, |label| label == "PUBLIC KEY");
+    let block = keys.next()?.ok().filter(|_| keys.next().is_none())?;
     PublicKey::from_der(&block.der).ok()?.node()
 }
 

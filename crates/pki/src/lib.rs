@@ -14,6 +14,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod attribute_type;
 pub mod authority;
 mod blocks;
 mod certificate;
@@ -45,12 +46,15 @@ mod signer;
 pub mod tls;
 mod token;
 
+pub use attribute_type::attribute_type;
 pub use authority::AuthorityError;
 pub use certificate::{Certificate, CertificateError, KeyKind};
 pub use chain::{Policy, PolicyError, SharedPolicy};
 pub use chain_error::{ChainError, ChainFault, Who};
 pub use credential::{Credential, Door, Role, RoleRule, Stated};
 pub use directory::{DirectoryError, Identity, IdentityPaths};
+#[cfg(unix)]
+pub use file::is_exposed;
 pub use file::{FileError, open_file, read_file};
 pub use inspect::{ListSummary, Summary, inspect, inspect_lists};
 pub use join_token::{InvitationId, JoinToken, JoinTokenError};

@@ -1,6 +1,7 @@
 //! The revocation lists in force.
 
 mod former;
+mod miscounted;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -26,6 +27,8 @@ pub enum CrlPolicy {
 #[derive(Debug, Clone, Default)]
 pub struct Lists {
     signed: Vec<InForce>,
+    /// What came after those, and is numbered no higher; see [`miscounted`].
+    miscounted: BTreeMap<SignerId, RevocationList>,
     /// Of signers not met yet. They count for a chain that shows their signer.
     unclaimed: Vec<Unclaimed>,
     pub(crate) policy: CrlPolicy,
@@ -84,7 +87,7 @@ impl Lists {
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &RevocationList> {
-        self.signed.iter().map(|one| &one.list).chain(self.unclaimed())
+        self.signed.iter().map(|one| &one.list).chain(self.miscounted.values()).chain(self.unclaimed())
     }
 
     /// The certificates that lead, or led, from their signers up to authorities here, each once.
@@ -141,7 +144,7 @@ impl Lists {
     pub(crate) fn of<'a>(&'a self, issuer: &'a Certificate) -> impl Iterator<Item = &'a RevocationList> {
         let id = SignerId::of(issuer);
         let signed = self.signed.iter().filter(move |one| one.id == id).map(|one| &one.list);
-        signed.chain(self.unclaimed().filter(|list| list.is_signed_by(issuer)))
+        signed.chain(self.miscounted.get(&id)).chain(self.unclaimed().filter(|list| list.is_signed_by(issuer)))
     }
 
     /// Where lists are required: refuses a chain of which an authority has none that is current.
@@ -159,17 +162,25 @@ impl Lists {
         Ok(())
     }
 
-    /// Puts a list into force if it is newer than what its signer has there; says whether it is.
+    /// Puts a list into force if it is newer than what its signer has there, or was made later; says whether it is.
     pub(crate) fn put(&mut self, list: RevocationList, id: SignerId, way: Way) -> Result<bool, PolicyError> {
         let known = self.signed.iter().position(|one| one.id == id);
         if known.is_some_and(|index| !list.edition().is_newer_than(self.signed[index].list.edition())) {
-            return Ok(false);
+            return Ok(self.note_miscounted(list, id));
         }
         let former = known.map(|index| self.signed.remove(index));
         let entry = InForce { list, id, family: way.family(id), way: way.certificates.into(), is_vouched: true };
         let made = self.make_room_for(&entry);
-        self.signed.extend(if made.is_ok() { Some(entry) } else { former });
-        made.map(|()| true)
+        if made.is_err() {
+            self.signed.extend(former);
+            return made.map(|()| true);
+        }
+        self.signed.push(entry);
+        self.forget_miscounted(id);
+        if let Some(former) = former {
+            self.note_miscounted(former.list, id);
+        }
+        Ok(true)
     }
 
     /// Where there is no room, whoever has most gives way: an agency may make authorities below itself, as many as it likes,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    env,
+    env::{self, VarError},
     io::{self, IsTerminal},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -89,9 +89,20 @@ fn given() -> Result<Option<Passphrase>, KeyError> {
         let text = str::from_utf8(&content).map_err(|_| KeyError::NoPassphrase {
             reason: format!("{PASSPHRASE_FILE} names a file that is no UTF-8"),
         })?;
-        return Ok(Some(Zeroizing::new(text.lines().next().unwrap_or_default().to_owned())));
+        return Ok(Some(Zeroizing::new(first_line(text).to_owned())));
     }
-    Ok(env::var(PASSPHRASE).ok().filter(|text| !text.is_empty()).map(Zeroizing::new))
+    match env::var(PASSPHRASE) {
+        Ok(text) => Ok(Some(Zeroizing::new(text)).filter(|text| !text.is_empty())),
+        Err(VarError::NotPresent) => Ok(None),
+        Err(VarError::NotUnicode(_)) => Err(KeyError::NoPassphrase {
+            reason: format!("{PASSPHRASE} is no UTF-8; {PASSPHRASE_FILE} may name a file with the passphrase in UTF-8"),
+        }),
+    }
+}
+
+/// Without the mark that some editors put in front.
+fn first_line(text: &str) -> &str {
+    text.trim_start_matches('\u{feff}').lines().next().unwrap_or_default()
 }
 
 fn ask(key: &Path) -> Result<Passphrase, KeyError> {

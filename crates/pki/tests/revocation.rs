@@ -2,12 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{fs, path::Path, thread};
+use std::{fs, path::Path, thread, time::Duration};
 
 use nuncio_pki::{
     Certificate, ChainError, CrlPolicy, KeyFile, Policy, PolicyError, RevocationFile, RevocationList, SignerError,
     SignerId,
-    authority::{Authority, AuthorityError, Issuer, Kind, PrivateKey, Validity},
+    authority::{Authority, AuthorityError, Issuer, Kind, PrivateKey, RevocationDates, Validity},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 
@@ -104,6 +104,43 @@ fn lists_without_a_number_follow_each_other_by_their_date() {
     let newest = adopt(&newer, &numbered).unwrap();
     assert_eq!(newest.lists().iter().count(), 1, "it replaces the other");
     assert_eq!(newest.lists().newer_than(&held).0.len(), 1, "and others are told of it");
+}
+
+/// Its number was lost, or went back.
+#[test]
+fn what_an_authority_revokes_that_has_lost_count_counts_beside_its_list_in_force_after_a_restart_too() {
+    let root = Issuer::root("chain", Validity::days(100)).unwrap();
+    let [one, two] = ["agencyA", "agencyB"].map(|name| root.agency(name, Validity::days(100)).unwrap());
+    let list = |revoked: &[&Issuer], previous: Option<&RevocationList>, seconds_ago: u64| {
+        let this_update = UnixTime::since_unix_epoch(Duration::from_secs(now().as_secs() - seconds_ago));
+        let revoked: Vec<_> = revoked.iter().map(|agency| agency.certificate()).collect();
+        root.revoke(&revoked, previous, RevocationDates { this_update, ..dates() }).unwrap()
+    };
+    let adopt = |policy: &Policy, list: &RevocationList| policy.adopt(list.clone(), &[], now()).unwrap();
+    let revokes = |policy: &Policy, agency: &Issuer| {
+        let theirs = agency.revoke(&[], None, dates()).unwrap();
+        policy.adopt(theirs, &[agency.certificate().clone()], now()).is_err()
+    };
+    let first = list(&[], None, 50);
+    let second = list(&[], Some(&first), 40);
+    let policy = adopt(&trust(&root), &second).unwrap();
+
+    let second_again = list(&[&one], Some(&first), 30);
+    let policy = adopt(&policy, &second_again).unwrap();
+    assert!(revokes(&policy, &one) && !revokes(&policy, &two));
+    assert!(adopt(&policy, &second_again).is_none(), "it is known");
+    let first_again = list(&[&one, &two], None, 20);
+    let policy = adopt(&policy, &first_again).unwrap();
+    assert!(revokes(&policy, &one) && revokes(&policy, &two));
+    assert!(adopt(&policy, &list(&[], None, 60)).is_none(), "that is an old one");
+
+    let of_file = adopt(&trust(&root), &first_again).unwrap();
+    let (restarted, _) = of_file.with_former(policy.lists().remembered().cloned(), &[], now());
+    assert!(revokes(&restarted, &one) && revokes(&restarted, &two));
+
+    let counted = adopt(&policy, &list(&[&two], Some(&second), 10)).unwrap();
+    assert_eq!(counted.lists().iter().count(), 1, "it counts again");
+    assert!(!revokes(&counted, &one) && revokes(&counted, &two));
 }
 
 #[test]

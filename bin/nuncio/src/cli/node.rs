@@ -72,7 +72,8 @@ impl NodeArguments {
             }
             None => env::var(TOKEN_VARIABLE).ok(),
         };
-        let token = text.map(|text| text.trim().to_owned()).filter(|token| !token.is_empty());
+        let token =
+            text.map(|text| text.trim_start_matches('\u{feff}').trim().to_owned()).filter(|token| !token.is_empty());
         match token {
             Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
                 Err(Failure::usage("what is shown as a token is none: it holds blanks or other characters"))

@@ -32,7 +32,7 @@ pub struct Certificates {
     pub policy: SharedPolicy,
     /// What their holders may do.
     pub scope: Scope,
-    /// The names in them of those who may only look.
+    /// The names in them of those who may only look, with or without `CN=` before.
     pub read_only: Vec<String>,
     /// What the node's own certificate says: operators must be of its agency, or of an authority above that, for every agency
     /// gives whom it likes an operator's certificate, and so does every other root that is trusted here. `None` for operators
@@ -82,13 +82,20 @@ impl Certificates {
         let judged = policy.admit_operator(chain, UnixTime::now());
         let operator = judged.map_err(|error| Rejection::of_chain(&error))?;
         self.refuse_stranger(&operator, policy.anchors()).map_err(Rejection::of_agency)?;
-        let scope = if self.read_only.contains(&operator.name) { Scope::Read } else { self.scope };
+        let scope = if self.may_only_look(&operator.name) { Scope::Read } else { self.scope };
         let (name, issuer, serial) = (operator.name.into(), operator.issuer.into(), operator.serial.into());
         Ok(Asker { actor: Actor::Certificate { name, issuer, serial }, scope })
     }
 }
 
 impl Certificates {
+    /// Letters' case and blanks make no other name of it: who is to look only shall not do all for a slip of the pen.
+    fn may_only_look(&self, name: &str) -> bool {
+        let folded = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+        let name = folded(name);
+        self.read_only.iter().map(|one| folded(one)).any(|one| one.strip_prefix("cn=").unwrap_or(&one).trim() == name)
+    }
+
     /// Agencies below different roots may have one name.
     fn refuse_stranger(&self, operator: &Credential, anchors: &[Certificate]) -> Result<(), Failure> {
         let Some(node) = self.own.as_ref().map(|own| own.load()) else { return Ok(()) };

@@ -18,7 +18,7 @@ pub struct TopicPublicKey(VerifyingKey);
 #[non_exhaustive]
 pub enum TopicKeyError {
     /// Neither a PEM public key on secp256k1 nor its 128 hexadecimal digits.
-    #[error("not a public key on secp256k1: PEM (BEGIN PUBLIC KEY), DER or 128 hexadecimal digits")]
+    #[error("not one public key on secp256k1: PEM (BEGIN PUBLIC KEY), DER or 128 hexadecimal digits")]
     Public,
 }
 

@@ -4,22 +4,25 @@ use std::{
     hash::{Hash, Hasher},
 };
 
+use nuncio_pki::attribute_type;
+
 /// An issuer's name as somebody has written it down. Tools differ in which part comes first, in the signs between them, in
 /// blanks, and in the case of letters: that makes no other name of it, or a denial would deny nobody.
 #[derive(Debug, Clone)]
 pub struct IssuerName {
     text: String,
-    /// Type and value of each, in order.
+    /// Type, by its object identifier, and value of each, in order.
     parts: Vec<(String, String)>,
 }
 
 impl IssuerName {
-    /// Reads `CN=a,O=b`, `CN = a, O = b` or `/CN=a/O=b`; `None` for what is no name, or is in no writing that is known.
+    /// Reads `CN=a,O=b`, `CN = a, O = "b, c"` or `/CN=a/O=b`; `None` for what is no name, is in no writing that is known, or
+    /// has parts of a type that nobody knows by that name.
     pub(super) fn read(text: &str) -> Option<Self> {
         let text = text.trim();
         let (parts, form) = match text.strip_prefix('/') {
-            Some(rest) => (split(rest, &['/']), Form::Slashes),
-            None => (split(text, &[',', '+']), Form::Commas),
+            Some(rest) => (split(rest, &['/'], false)?, Form::Slashes),
+            None => (split(text, &[',', '+'], true)?, Form::Commas),
         };
         let mut parts = parts.into_iter().map(|text| part(text, form)).collect::<Option<Vec<_>>>()?;
         parts.sort();
@@ -36,25 +39,28 @@ enum Form {
     Slashes,
 }
 
-/// Signs behind a `\` do not separate.
-fn split<'a>(text: &'a str, signs: &[char]) -> Vec<&'a str> {
-    let (mut parts, mut begin, mut is_escaped) = (Vec::new(), 0, false);
+/// Signs behind a `\`, or within quotes where these mean something, do not separate. `None` where a quote has no end.
+fn split<'a>(text: &'a str, signs: &[char], quotes: bool) -> Option<Vec<&'a str>> {
+    let (mut parts, mut begin, mut is_escaped, mut is_quoted) = (Vec::new(), 0, false, false);
     for (at, c) in text.char_indices() {
-        if !is_escaped && signs.contains(&c) {
+        if !is_escaped && !is_quoted && signs.contains(&c) {
             parts.push(&text[begin..at]);
             begin = at + c.len_utf8();
         }
+        is_quoted ^= quotes && c == '"' && !is_escaped;
         is_escaped = c == '\\' && !is_escaped;
     }
     parts.push(&text[begin..]);
-    parts
+    (!is_quoted).then_some(parts)
 }
 
 fn part(text: &str, form: Form) -> Option<(String, String)> {
     let (kind, value) = text.split_once('=')?;
-    let kind = kind.trim().to_ascii_uppercase();
+    let (kind, value) = (attribute_type(kind.trim())?, value.trim());
+    let quoted = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let value = quoted.filter(|_| form == Form::Commas).unwrap_or(value);
     let words: Vec<String> = plain(value, form)?.split_whitespace().map(str::to_ascii_lowercase).collect();
-    (!kind.is_empty() && !words.is_empty()).then(|| (kind, words.join(" ")))
+    (!words.is_empty()).then(|| (kind, words.join(" ")))
 }
 
 /// What is meant, where RFC 4514 puts a sign before letters that mean something and `openssl` writes down the bytes of others.
@@ -142,7 +148,7 @@ mod tests {
         assert_eq!(read("CN=a\\, b\\+c,O=d"), read("O=d,CN=a\\,  B\\+c"));
         assert_ne!(read("CN=a\\,O=d"), read("CN=a,O=d"));
         assert_eq!(ours.to_string(), "OU=agency,O=fisco-bcos,CN=agency A");
-        for none in ["", "agencyA", "CN=a,b", "=a", "CN=", "/CN=a/b"] {
+        for none in ["", "agencyA", "CN=a,b", "=a", "CN=", "/CN=a/b", "agency=a", r#"CN="a"#, r#"CN="""#] {
             assert_eq!(IssuerName::read(none), None, "{none}");
         }
     }
@@ -164,6 +170,11 @@ mod tests {
             assert_eq!(read(theirs), ours, "{theirs}");
         }
         assert_ne!(read(r"CN = \E6\9C\BA\E6\9E\85A, O = fisco-bcos"), ours);
+        // In quotes, as by default where a value has signs that mean something.
+        assert_eq!(read(r#"CN = "a;b", O = "WeBank Co., Ltd""#), read(r"O=WeBank Co.\, Ltd,CN=a\;b"));
+        assert_eq!(read(r##"CN = "#hash", O = "say \"hi\"""##), read(r##"O=say \"hi\",CN=\#hash"##));
+        // One type under many names.
+        assert_eq!(read("emailAddress = ca@bank.example, CN = a"), read("EMAIL=ca@bank.example,2.5.4.3=a"));
         // Of signs that RFC 4514 marks, and those that have no form of their own.
         assert_eq!(read(r"CN=\22a\0ab\22\, \\c"), read("CN=\\\"a\nb\\\"\\2C \\5cc"));
         // Half a letter, or writing that nobody knows.

@@ -21,6 +21,7 @@ impl Lists {
         let id = SignerId::of(signer);
         let place = self.signed.iter().position(|one| one.id == id);
         if place.is_some_and(|index| !list.edition().is_newer_than(self.signed[index].list.edition())) {
+            self.note_miscounted(list, id);
             return Ok(());
         }
         let others = self.signed.iter().filter(|one| one.id != id).map(|one| &one.list).chain(self.unclaimed());
@@ -40,7 +41,7 @@ impl Lists {
     /// All but those that are here by a file alone: a file that names one no more is to end it.
     pub fn remembered(&self) -> impl Iterator<Item = &RevocationList> {
         let kept = self.unclaimed.iter().filter(|one| !one.is_of_file).map(|one| &one.list);
-        self.signed.iter().map(|one| &one.list).chain(kept)
+        self.signed.iter().map(|one| &one.list).chain(self.miscounted.values()).chain(kept)
     }
 
     /// Those that had to make room since then, and that nobody sends again: what a former authority or an unknown one signed.

@@ -26,11 +26,24 @@ impl Edition {
 
     /// Whether it replaces `other`, a list of the same authority.
     pub fn is_newer_than(&self, other: &Self) -> bool {
-        let order = match (&self.number, &other.number) {
+        self.order(other) == Ordering::Greater
+    }
+
+    /// Whether it was made later than `other`, another list of the same authority, and does not replace it: the authority has lost
+    /// count.
+    pub(crate) fn is_miscounted_after(&self, other: &Self) -> bool {
+        match self.order(other) {
+            Ordering::Less => self.this_update > other.this_update,
+            Ordering::Equal => self.this_update >= other.this_update,
+            Ordering::Greater => false,
+        }
+    }
+
+    fn order(&self, other: &Self) -> Ordering {
+        match (&self.number, &other.number) {
             (Some(own), Some(others)) => compare(own, others),
             _ => self.this_update.cmp(&other.this_update),
-        };
-        order == Ordering::Greater
+        }
     }
 
     pub(crate) fn told(&self) -> Told {
@@ -88,6 +101,17 @@ mod tests {
         assert_eq!(newer(&edition(None, 1), &edition(None, 1)), (false, false));
         assert_eq!(newer(&edition(Some(&[1]), 2), &edition(None, 1)), (true, false));
         assert_eq!(newer(&edition(None, 2), &edition(Some(&[200]), 1)), (true, false));
+    }
+
+    #[test]
+    fn who_has_lost_count_numbers_a_later_list_no_higher() {
+        let miscounted = |one: &Edition, other: &Edition| one.is_miscounted_after(other);
+        let seven = edition(Some(&[7]), 5);
+        assert!(miscounted(&edition(Some(&[6]), 6), &seven) && miscounted(&edition(Some(&[7]), 6), &seven));
+        assert!(miscounted(&edition(Some(&[7]), 5), &seven), "two lists of one number");
+        assert!(!miscounted(&edition(Some(&[6]), 5), &seven), "two in one second");
+        assert!(!miscounted(&edition(Some(&[6]), 4), &seven) && !miscounted(&edition(Some(&[8]), 6), &seven));
+        assert!(!miscounted(&edition(None, 6), &seven) && !miscounted(&edition(None, 4), &seven));
     }
 
     #[test]
