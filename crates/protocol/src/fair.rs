@@ -95,12 +95,40 @@ impl Fair {
         has
     }
 
+    /// Takes an amount for what a neighbour brings of nodes that have one share together, such as those of an agency. As long as
+    /// nobody needs a share it is not looked who they are.
+    pub(crate) fn take_together<'a>(
+        &mut self,
+        by: &NodeId,
+        of: impl FnOnce() -> &'a str,
+        amount: f64,
+        rate: Rate,
+        now: Instant,
+    ) -> bool {
+        if self.all.take_leaving(KEPT * rate.burst, amount, rate, now) {
+            return true;
+        }
+        // No share of its own has a number as small as those that are shared.
+        let start = self.hasher.hash_one(of()).max(SHARED);
+        let source = Source { start, place: start % SHARED, is_itself: false };
+        let has = self.has_of(by, source, amount, rate, now);
+        if has {
+            self.charge_of(by, source, amount, rate, now);
+        }
+        has
+    }
+
     /// Whether there is as much for it.
     pub(crate) fn has(&mut self, (by, of): (&NodeId, &NodeId), amount: f64, rate: Rate, now: Instant) -> bool {
+        let source = self.source(by, of);
+        self.has_of(by, source, amount, rate, now)
+    }
+
+    fn has_of(&mut self, by: &NodeId, source: Source, amount: f64, rate: Rate, now: Instant) -> bool {
         if now.saturating_duration_since(self.tidied) >= PAUSE {
             self.tidy(rate, now);
         }
-        let (source, share) = (self.source(by, of), self.share(by, rate));
+        let share = self.share(by, rate);
         let has_share = || match self.neighbours.get(by) {
             Some(neighbour) => neighbour.has(source, amount, share, now),
             None => Neighbour::new(share, now).has(source, amount, share, now),
@@ -110,7 +138,12 @@ impl Fair {
 
     /// Takes what is there of it.
     pub(crate) fn charge(&mut self, (by, of): (&NodeId, &NodeId), amount: f64, rate: Rate, now: Instant) {
-        let (source, share) = (self.source(by, of), self.share(by, rate));
+        let source = self.source(by, of);
+        self.charge_of(by, source, amount, rate, now);
+    }
+
+    fn charge_of(&mut self, by: &NodeId, source: Source, amount: f64, rate: Rate, now: Instant) {
+        let share = self.share(by, rate);
         // What one source is lent leaves others behind the same neighbour some of its share.
         let kept = if self.lends(amount, rate, now) { KEPT * share.burst } else { 0.0 };
         let neighbour = self.neighbours.entry(*by).or_insert_with(|| Neighbour::new(share, now));
@@ -289,6 +322,20 @@ mod tests {
         assert!(take((3, 4), 400));
         assert!(!take((5, 6), 1001));
         assert_eq!(fair.bytes.neighbours.len(), 2);
+    }
+
+    #[test]
+    fn nodes_that_count_together_have_one_share_however_many_they_are() {
+        let (start, mut fair, mut taken) = (Instant::now(), Fair::new(RATE, Instant::now()), [0; 2]);
+        for millisecond in 0..10_000 {
+            let now = start + Duration::from_millis(millisecond);
+            taken[0] += (0..5).filter(|_| fair.take_together(&node_id(1), || "loud", 1.0, RATE, now)).count();
+            if millisecond % 4 == 0 {
+                taken[1] += usize::from(fair.take_together(&node_id(1), || "quiet", 1.0, RATE, now));
+            }
+        }
+        assert_eq!(taken[1], 2_500, "whoever makes little has all of it");
+        assert!((6_000..=8_500).contains(&taken[0]), "{taken:?}: the other has what is left");
     }
 
     #[test]

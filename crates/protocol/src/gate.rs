@@ -41,6 +41,7 @@ use self::{held::Held, memory::Sight, peer::Peer, score::Scores, source::Era, so
 use crate::{
     amop::Multicast,
     copies::Mark,
+    fair::Fair,
     former::Former,
     hashed::{HashMap, RandomState},
     header::Letter,
@@ -62,6 +63,8 @@ pub(crate) struct Gate {
     /// Announcements that are passed on when the newer record is here.
     news: Held,
     scores: Scores,
+    /// Announcements that are taken in all.
+    announced: Option<Fair>,
     /// Applications' messages by gossip that are taken in all.
     gossip: Option<Cast>,
     /// Bytes of this node's own long gossip.
@@ -74,7 +77,8 @@ impl Default for Gate {
     fn default() -> Self {
         let (sources, peers, former, scores, hasher) = Default::default();
         let (held, news) = (Held::of_strangers(), Held::of_news());
-        Self { sources, peers, former, held, news, scores, gossip: None, own_long: None, hasher }
+        let (announced, gossip, own_long) = Default::default();
+        Self { sources, peers, former, held, news, scores, announced, gossip, own_long, hasher }
     }
 }
 
@@ -429,6 +433,11 @@ impl Gate {
             "as many as there are links",
         );
         let former = Former::<Peer>::bound("budgets of those that were neighbours a minute ago");
-        [&Sources::BOUNDS[..], &[peers, former, Held::BOUND, Held::BOUND_OF_NEWS, Scores::BOUND]].concat()
+        let announced = Bound::of_bytes(
+            "shares of the announcements that are passed on",
+            Fair::most_bytes(links),
+            "an agency shares one with others",
+        );
+        [&Sources::BOUNDS[..], &[peers, former, announced, Held::BOUND, Held::BOUND_OF_NEWS, Scores::BOUND]].concat()
     }
 }

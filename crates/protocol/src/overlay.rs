@@ -224,7 +224,8 @@ impl Overlay {
     }
 
     /// Whether the signature of an announcement, of a node, its version and its clock, is worth checking: it says something new,
-    /// within the budgets of the peer that brought it and of the node it names. Beyond its own, a peer is struck.
+    /// within the budgets of the peer that brought it, of the node it names, and of all that is passed on. Beyond its own, a peer is
+    /// struck.
     pub fn may_check_announcement(
         &mut self,
         via: NodeId,
@@ -232,7 +233,10 @@ impl Overlay {
         now: Instant,
     ) -> bool {
         let is_news = node != self.life.node && self.gate.is_announced_anew(&node, version, clock);
-        self.may_check(via, node, (Checked::Announcement, is_news), now)
+        self.may_check(via, node, (Checked::Announcement, is_news), now) && {
+            let agency = || self.status_sync.record(&node).map_or("", |record| record.agency());
+            self.gate.takes_announcement(&via, agency, now)
+        }
     }
 
     /// The same for an application's message of so many bytes.

@@ -1,15 +1,15 @@
 //! What one certified member tries with what others said by gossip, and by linking anew.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use nuncio_identity::NodeId;
 use nuncio_protocol::{
     Output, PeeringInput,
     gossip::{GossipId, GossipInput, Judgement, Stamp},
     peering::Direction,
-    status_sync::Version,
+    status_sync::{Status, Version},
 };
-use nuncio_testkit::simulator::{Lone, announced, node_id, record};
+use nuncio_testkit::simulator::{Lone, announced, node_id, record, sign};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -60,6 +60,64 @@ fn announcements_played_again_go_no_further_and_cost_their_node_nothing() {
     }
     a.advance(S);
     assert_eq!(banned(&a), [member], "who brings so many is cut off");
+}
+
+/// The honest relay, and the node behind it.
+const RELAY: usize = 1;
+const TARGET: usize = 2;
+
+/// An announcement, if its signature is worth checking; says whether it goes on.
+fn hears(a: &mut Lone, via: usize, (n, clock): (usize, u32)) -> bool {
+    let (via, node, clock, version) = (node_id(via), node_id(n), S / 100 * clock, Version { epoch: 1, seq: 1 });
+    let now = a.now;
+    a.overlay.may_check_announcement(via, (node, version, clock), now) && {
+        let input = GossipInput::Announced { id: GossipId(1), via, node, version, clock };
+        judgements(&a.input(input)) == [Judgement::Fresh]
+    }
+}
+
+/// One agency has a hundred nodes, whose announcements a linked member brings: as many at once, and then a second, as a neighbour puts
+/// up with. The relay, which has those of others besides, takes no more than what its neighbour takes of one, and all of the others.
+#[test]
+fn announcements_of_many_are_not_too_many_for_who_gets_them_of_one() {
+    let (member, other, theirs, others) = (3, 4, 100..200, 300..340);
+    let of_agency = |n: usize| {
+        let agency = if theirs.contains(&n) { "issues without end" } else { "another" };
+        sign(Status { agency: agency.into(), ..record(n, 1, &[member], &[]).status.clone() })
+    };
+    let records: Vec<_> = theirs.clone().chain(others.clone()).map(of_agency).collect();
+    let (mut relay, mut target) = (Lone::passive(RELAY), Lone::passive(TARGET));
+    for n in [TARGET, member, other] {
+        relay.link(n, &[RELAY], &[]);
+    }
+    target.link(RELAY, &[TARGET], &[]);
+    relay.answered(member, records.clone());
+    target.answered(RELAY, records);
+    let (mut passed, mut lost) = (0, 0);
+    let mut bring = |relay: &mut Lone, target: &mut Lone, via: usize, said| {
+        let goes_on = hears(relay, via, said);
+        passed += usize::from(goes_on);
+        lost += usize::from(!goes_on && via == other);
+        if goes_on {
+            hears(target, RELAY, said);
+        }
+    };
+    for clock in 1..=100 {
+        theirs.clone().for_each(|n| bring(&mut relay, &mut target, member, (n, clock)));
+    }
+    for tenth in 1..=60 {
+        relay.advance(S / 10);
+        target.advance(S / 10);
+        let clock = 100 + tenth;
+        theirs.clone().skip(1).for_each(|n| bring(&mut relay, &mut target, member, (n, clock)));
+        let of_others = others.clone().filter(|n| n % 5 == tenth as usize % 5);
+        of_others.for_each(|n| bring(&mut relay, &mut target, other, (n, clock)));
+        // Its own.
+        hears(&mut target, RELAY, (RELAY, clock));
+    }
+    assert!(passed > 7_000, "{passed}");
+    assert_eq!(lost, 0, "of those of others");
+    assert_eq!([relay, target].map(|node| node.overlay.strikes().clone()), [BTreeMap::new(), BTreeMap::new()]);
 }
 
 /// The same of an application's messages.

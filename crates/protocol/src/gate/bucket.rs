@@ -40,6 +40,16 @@ impl Bucket {
         true
     }
 
+    /// The same where so much is to be left.
+    pub(crate) fn take_leaving(&mut self, least: f64, amount: f64, rate: Rate, now: Instant) -> bool {
+        let left = self.left_at(rate, now);
+        let has = amount + least <= left;
+        if has {
+            (self.left, self.at) = (left - amount, self.at.max(now));
+        }
+        has
+    }
+
     /// Takes an amount, and nothing of what is below `least`.
     pub(crate) fn take_above(&mut self, least: f64, amount: f64, rate: Rate, now: Instant) {
         let left = self.left_at(rate, now);

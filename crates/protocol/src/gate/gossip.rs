@@ -7,10 +7,11 @@ use nuncio_identity::NodeId;
 use super::{
     Bucket, Cast, CastRate, Gate, Rate, Strike,
     memory::Sight,
-    peer::{LONG, LONGEST_REST},
+    peer::{ANNOUNCEMENTS, LONG, LONGEST_REST},
     source::Era,
 };
 use crate::{
+    fair::Fair,
     gossip::{Counted, Judgement, Stamp},
     life::Life,
     status_sync::Version,
@@ -19,6 +20,9 @@ use crate::{
 
 /// What is taken by gossip is passed on: together with this node's own it is less than a neighbour puts up with.
 const GOSSIP: CastRate = CastRate::times(3.0);
+
+/// Announcements that are passed on: the same.
+const ANNOUNCED: Rate = ANNOUNCEMENTS.parted(0.75);
 
 /// Long gossip of this node's own: less than a neighbour reads of it.
 const OWN_LONG: Rate = Rate { per_second: 0.9 * LONG.per_second, burst: 0.9 * LONG.burst };
@@ -103,6 +107,18 @@ impl Gate {
     /// is checked.
     pub(crate) fn may_be_fresh(&self, stamp: &Stamp, now: Instant) -> bool {
         self.sources.get(&stamp.origin).is_none_or(|source| source.may_be_fresh(stamp, now))
+    }
+
+    /// Whether one more announcement is taken that a peer brings, to be passed on. What is left each peer has as much of as another, and
+    /// with it each agency: whoever issues certificates has nodes without number announced.
+    pub(crate) fn takes_announcement<'a>(
+        &mut self,
+        via: &NodeId,
+        agency: impl FnOnce() -> &'a str,
+        now: Instant,
+    ) -> bool {
+        let announced = self.announced.get_or_insert_with(|| Fair::new(ANNOUNCED, now));
+        announced.take_together(via, agency, 1.0, ANNOUNCED, now)
     }
 
     fn takes_gossip(&mut self, what: Checked, now: Instant) -> bool {

@@ -24,7 +24,8 @@ const MIB: f64 = 1024.0 * 1024.0;
 const COPIED_BYTES: Rate = Rate { per_second: 1024.0 * MIB, burst: 6144.0 * MIB };
 
 /// Announcements of all nodes that one neighbour brings. A thousand nodes make fifty a second when nothing happens.
-const ANNOUNCEMENTS: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
+/// Nobody passes on more than three quarters as many of others.
+pub(super) const ANNOUNCEMENTS: Rate = Rate { per_second: 1_000.0, burst: 10_000.0 };
 
 /// Applications' messages of all nodes that one neighbour brings by gossip.
 const GOSSIP: CastRate = CastRate::times(4.0);
