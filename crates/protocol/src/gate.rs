@@ -46,7 +46,7 @@ use crate::{
     hashed::{HashMap, RandomState},
     header::Letter,
     life::Life,
-    multicast::{Leg, Wanted},
+    multicast::{Batch, Leg, Wanted},
     timers::earliest,
     turn::Directory,
 };
@@ -224,11 +224,11 @@ impl Gate {
 
     /// Judges a batch that a peer brought. Which of its messages are fresh, their numbers say: `is_known` where none is. Where
     /// others are shown that it is its origin's, or were, the peer and the origin are charged for the signature; and for
-    /// copies, if it goes on.
+    /// copies, if it goes on. Of what others bring its origin is charged once, as long as it is known that it `has_passed`.
     pub(crate) fn admit_batch(
         &mut self,
         from: NodeId,
-        (leg, is_known): (Leg, bool),
+        (leg, is_known, has_passed): (Leg, bool, impl FnOnce(&Batch) -> bool),
         life: &Life,
         directory: Directory<'_>,
         now: Instant,
@@ -237,7 +237,8 @@ impl Gate {
         let (batch, length) = (&leg.batch, leg.batch.length());
         peer.passes_on(usize::from(from != batch.origin));
         let onward = leg.destinations.iter().filter(|destination| destination.node != life.node).count();
-        let is_checked = batch.origin != from || onward > 0;
+        let is_sources = batch.origin == from;
+        let is_checked = !is_sources || onward > 0;
         if !peer.may_push(batch, is_checked, now) {
             return Verdict::Struck(Strike::Overspent);
         }
@@ -267,11 +268,18 @@ impl Gate {
         if is_known {
             return Verdict::Refused;
         }
-        if is_checked && !is_copy && !source.may_relay(length, now) {
+        // Its destinations its origin has not signed: whoever brings it for others each time uses up nothing of his.
+        let is_charged = is_checked && !is_copy && (is_sources || !has_passed(batch));
+        if is_charged && !source.may_relay(length, now) {
             return Verdict::Refused;
         }
         let bytes = length * onward;
-        if onward > 0 && !(peer.may_copy(onward, bytes, now) && source.may_copy(bytes, now)) {
+        let copied = match (is_sources, is_charged) {
+            (true, _) => bytes,
+            (false, true) => length,
+            (false, false) => 0,
+        };
+        if onward > 0 && !(peer.may_copy(onward, bytes, now) && source.may_copy(copied, now)) {
             return Verdict::Refused;
         }
         Verdict::Mine(Admitted { message: leg, from, time_left: in_time.left, is_repeated: false })

@@ -109,6 +109,14 @@ impl History {
         origin.order.push_back((now + KEPT, Arc::clone(batch)));
     }
 
+    /// Whether this very batch is kept.
+    pub(super) fn keeps(&self, batch: &Batch) -> bool {
+        let of_epoch = self.origins.get(&batch.origin).filter(|origin| origin.epoch == batch.epoch);
+        let Some(batches) = of_epoch.and_then(|origin| origin.topics.get(&batch.topic)) else { return false };
+        let place = batches.binary_search_by_key(&batch.first, |kept| kept.first);
+        place.is_ok_and(|at| batches[at].proof.signature.get() == batch.proof.signature.get())
+    }
+
     /// The batches with numbers of a range, of so many bytes or one more than fits.
     pub(super) fn find(
         &self,

@@ -70,6 +70,12 @@ impl Multicast {
         leg.destinations.iter().all(|destination| destination.node == *me) && self.incoming.has_heard(&leg.batch)
     }
 
+    /// Whether another's batch has been passed on, or says only which number comes next: whoever brings it for others may bring it
+    /// as often as he likes, and its origin has no part in that.
+    pub(crate) fn has_passed(&self, batch: &Batch) -> bool {
+        batch.bodies.is_empty() || self.passed.keeps(batch)
+    }
+
     /// Takes a batch: for applications here, to be passed on, or both.
     pub(crate) fn handle_received(&mut self, admitted: Admitted<Leg>, turn: &mut Turn<'_>) {
         let (from, Leg { batch, hops_left, priority, mut destinations }) = admitted.into_parts();

@@ -88,7 +88,8 @@ impl Overlay {
     pub(super) fn receive_batch(&mut self, from: NodeId, leg: Leg, now: Instant) {
         let Self { gate, peering, status_sync, life, multicast, .. } = self;
         let is_known = multicast.has_heard(&leg, &life.node);
-        match gate.admit_batch(from, (leg, is_known), life, Directory { peering, status_sync }, now) {
+        let has_passed = |batch: &Batch| multicast.has_passed(batch);
+        match gate.admit_batch(from, (leg, is_known, has_passed), life, Directory { peering, status_sync }, now) {
             Verdict::Mine(admitted) => {
                 self.with_multicast(now, |multicast, turn| multicast.handle_received(admitted, turn));
             }
