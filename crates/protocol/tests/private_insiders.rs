@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use bytes::Bytes;
 use nuncio_protocol::{
-    Output, Topic,
-    amop::{ChallengeId, ClientId, ClientInput, ClientOutput, Kind, PublishSeq},
+    BridgeInput, Output, Topic,
+    amop::{ChallengeId, ClientId, ClientInput, ClientOutput, Content, Kind, Message, PublishSeq, TenantId},
 };
-use nuncio_testkit::simulator::{Lone, node_id, record};
+use nuncio_testkit::simulator::{Lone, header, node_id, record};
 
 const S: Duration = Duration::from_secs(1);
 const PUBLISHER: ClientId = ClientId(1);
@@ -130,4 +131,49 @@ fn members_that_name_somebodys_channel_have_its_owner_wait_for_one_verdict() {
         waited += 1;
         assert!(waited <= VERDICT + 1, "{waited}");
     }
+}
+
+/// Whom what is published to a channel comes to.
+fn comes_to(outputs: &[Output]) -> Vec<ClientId> {
+    let deliver = |output: &Output| match output {
+        Output::Client(ClientOutput::Deliver { client, .. }) => Some(*client),
+        _ => None,
+    };
+    outputs.iter().filter_map(deliver).collect()
+}
+
+/// The publisher, at another node, challenges a member's session; an accomplice there, who may challenge that too, sends it words
+/// without end. Then the member, who poses as a publisher here, puts the publisher's challenge to an honest session.
+#[test]
+fn an_accomplice_at_the_publishers_node_makes_nobody_forget_what_the_publisher_asked() {
+    let (honest, member, poser) = (ClientId(5), ClientId(6), ClientId(7));
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    for (client, own) in [(honest, "honest"), (member, "member")] {
+        a.subscriber(client.0, &[PRIVATE, &channel(own)]);
+    }
+    a.subscriber(poser.0, &[PUSH]);
+    let puts = |a: &mut Lone, number: u64, tenant: u64, data: &[u8]| {
+        let content = Content::Publish {
+            message: number,
+            topic: topic(&channel("member")),
+            tenant: Some(TenantId(tenant)),
+            data: Bytes::copy_from_slice(data),
+        };
+        let message = Message { header: header(1, 0, number), content };
+        comes_to(&a.input(BridgeInput::Received { from: node_id(1), message }))
+    };
+    assert_eq!(puts(&mut a, 1, 1, b"the publisher's"), [member]);
+    let carried =
+        (2..2_000_u64).filter(|n| !puts(&mut a, *n, 2, &[&n.to_be_bytes()[..], &[0; 4_000]].concat()).is_empty());
+    assert!(carried.count() > 100);
+    assert_eq!(puts(&mut a, 2_000, 1, b"another of his"), [member], "there is room for more of the publisher's");
+    let put = |a: &mut Lone, words: &'static [u8]| {
+        let (client, kind, topic) = (poser, Kind::Unicast, topic(&channel("honest")));
+        let (seq, priority, data) =
+            (PublishSeq([words.len() as u8; 32]), Default::default(), Bytes::from_static(words));
+        comes_to(&a.client(ClientInput::Publish { client, seq, kind, priority, topic, data }))
+    };
+    assert_eq!(put(&mut a, b"the publisher's"), []);
+    assert_eq!(put(&mut a, b"its own"), [honest]);
 }

@@ -156,12 +156,13 @@ impl Amop {
             Content::Publish { .. } if is_repeated => {
                 self.deliveries.handle_repeated(from, &Asked { source, epoch, number }, sent, turn);
             }
-            Content::Publish { topic, data, .. } => {
+            Content::Publish { topic, tenant, data, .. } => {
                 let admitted = self.guard.admit(&source, topic, data.len(), turn);
                 // Only what somebody here would get is worth remembering.
                 let carried = admitted.and_then(|()| {
                     let is_free = !names::is_channel(topic) || self.subscriptions.receivers(topic).is_empty();
-                    let may = is_free || self.private.may_carry(topic, data, Bringer::Node(source), turn.now);
+                    let bringer = Bringer::Node(source, *tenant);
+                    let may = is_free || self.private.may_carry(topic, data, bringer, turn.now);
                     may.then_some(()).ok_or(ResultCode::NO_SUBSCRIBER)
                 });
                 if let Err(code) = carried {
