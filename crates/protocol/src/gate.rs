@@ -153,11 +153,12 @@ impl Gate {
     }
 
     /// Judges a multicast that a peer brought: its copies for other nodes are charged to the peer, and to its source what that
-    /// brings itself; of what others bring, its source is charged once for each number.
+    /// brings itself; of what others bring, its source is charged once for each number. While a source is banned nothing of it is
+    /// for this node.
     pub(crate) fn admit_multicast(
         &mut self,
         from: NodeId,
-        multicast: Multicast,
+        mut multicast: Multicast,
         life: &Life,
         directory: Directory<'_>,
         now: Instant,
@@ -167,13 +168,17 @@ impl Gate {
         if multicast.destinations.is_empty() {
             return Verdict::Struck(Strike::Misdirected);
         }
+        if directory.peering.is_banned(&multicast.source, now) {
+            multicast.destinations.retain(|destination| destination.node != life.node);
+        }
         let is_mine = multicast.destinations.iter().any(|destination| destination.node == life.node);
         let copies = multicast.destinations.len() - usize::from(is_mine);
         let length = multicast.length();
         if multicast.sealed.is_some() && !peer.may_cast(length, now) {
             return Verdict::Struck(Strike::Overspent);
         }
-        if multicast.source == life.node || directory.peering.is_expelled(&multicast.source) {
+        let is_for_nobody = multicast.destinations.is_empty();
+        if multicast.source == life.node || is_for_nobody || directory.peering.is_expelled(&multicast.source) {
             return Verdict::Refused;
         }
         let is_known = directory.is_certified(&multicast.source);
@@ -224,11 +229,12 @@ impl Gate {
 
     /// Judges a batch that a peer brought. Which of its messages are fresh, their numbers say: `is_known` where none is. Where
     /// others are shown that it is its origin's, or were, the peer and the origin are charged for the signature; and for
-    /// copies, if it goes on. Of what others bring its origin is charged once, as long as it is known that it `has_passed`.
+    /// copies, if it goes on. Of what others bring its origin is charged once, as long as it is known that it `has_passed`. While an
+    /// origin is banned nothing of it is for this node.
     pub(crate) fn admit_batch(
         &mut self,
         from: NodeId,
-        (leg, is_known, has_passed): (Leg, bool, impl FnOnce(&Batch) -> bool),
+        (mut leg, is_known, has_passed): (Leg, bool, impl FnOnce(&Batch) -> bool),
         life: &Life,
         directory: Directory<'_>,
         now: Instant,
@@ -236,6 +242,7 @@ impl Gate {
         let Some(peer) = self.peers.get_mut(&from) else { return Verdict::Refused };
         let (batch, length) = (&leg.batch, leg.batch.length());
         peer.passes_on(usize::from(from != batch.origin));
+        let is_banned = directory.peering.is_banned(&batch.origin, now);
         let onward = leg.destinations.iter().filter(|destination| destination.node != life.node).count();
         let is_sources = batch.origin == from;
         let is_checked = !is_sources || onward > 0;
@@ -245,7 +252,7 @@ impl Gate {
         if let Some(strike) = leg.fault() {
             return Verdict::Struck(strike);
         }
-        if batch.origin == life.node || directory.peering.is_expelled(&batch.origin) {
+        if batch.origin == life.node || directory.peering.is_expelled(&batch.origin) || (is_banned && onward == 0) {
             return Verdict::Refused;
         }
         if !directory.is_certified(&batch.origin) || (onward > 0 && !directory.can_show(&batch.origin)) {
@@ -282,6 +289,9 @@ impl Gate {
         if onward > 0 && !(peer.may_copy(onward, bytes, now) && source.may_copy(copied, now)) {
             return Verdict::Refused;
         }
+        if is_banned {
+            leg.destinations.retain(|destination| destination.node != life.node);
+        }
         Verdict::Mine(Admitted { message: leg, from, time_left: in_time.left, is_repeated: false })
     }
 
@@ -301,7 +311,8 @@ impl Gate {
         if wanted.is_none() {
             return Verdict::Struck(Strike::Malformed);
         }
-        if wanted.asker == life.node || !directory.is_certified(&wanted.asker) {
+        let is_banned = directory.peering.is_banned(&wanted.asker, now);
+        if wanted.asker == life.node || is_banned || !directory.is_certified(&wanted.asker) {
             return Verdict::Refused;
         }
         Verdict::Mine(Admitted { message: wanted, from, time_left: Duration::ZERO, is_repeated: false })

@@ -147,6 +147,9 @@ impl Gate {
         if stamp.origin == life.node || directory.peering.is_expelled(&stamp.origin) {
             return Some(Judgement::Dropped);
         }
+        if directory.peering.is_banned(&stamp.origin, now) {
+            return Some(Judgement::Dropped);
+        }
         // What is fresh is passed on.
         if !directory.can_show(&stamp.origin) {
             return None;
