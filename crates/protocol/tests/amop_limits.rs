@@ -237,3 +237,26 @@ fn a_message_of_another_node_is_attempted_no_more_often_than_an_honest_node_does
     assert_eq!(delivered(1, 1..=600), 256);
     assert_eq!(delivered(2, 601..=610), 10, "another message");
 }
+
+/// A member says that it has as many subscribers as there are numbers.
+#[test]
+fn a_node_that_names_subscribers_without_end_is_drawn_as_one_with_a_few() {
+    let mut a = Lone::passive(0);
+    a.subscriber(1, &[]);
+    a.link(1, &[0], &[("t", u32::MAX)]);
+    for n in 2..=9 {
+        a.link(n, &[0], &[("t", 2)]);
+    }
+    let mut theirs = 0;
+    for _ in 0..2_000 {
+        for output in publish(&mut a, 1, "t", Bytes::new()) {
+            let Output::SendBridge { to, message, .. } = output else { continue };
+            let from = (1..=9).find(|n| node_id(*n) == to).expect("one of them");
+            theirs += usize::from(from == 1);
+            let content = Content::Result { code: ResultCode::OK, data: Bytes::new() };
+            let message = Message { header: header(from, 0, message.header.number), content };
+            a.input(BridgeInput::Received { from: to, message });
+        }
+    }
+    assert!((850..1_150).contains(&theirs), "{theirs}: sixteen of thirty-two");
+}

@@ -9,8 +9,8 @@ use nuncio_identity::NodeId;
 use super::super::private::names;
 use crate::{Topic, status_sync::Record};
 
-/// No node counts for more subscribers than this, whatever it says.
-const MAX_WEIGHT: u32 = 4096;
+/// No node counts for more subscribers than this, whatever it says: who says the most would be drawn nearly always.
+const MAX_WEIGHT: u32 = 16;
 
 /// The topics of other nodes.
 ///
