@@ -186,7 +186,7 @@ fn any_number_of_equivocators_of_one_agency_keeps_no_place_from_those_of_others(
 }
 
 #[test]
-fn a_peer_is_asked_for_proofs_once_for_each_that_it_has_more() {
+fn a_peer_is_asked_for_proofs_once_for_each_number_of_them() {
     let mut a = Lone::passive(0);
     a.link(1, &[0], &[]);
     a.input(proofs(100..200));
@@ -199,6 +199,25 @@ fn a_peer_is_asked_for_proofs_once_for_each_that_it_has_more() {
         a.advance(S);
     }
     assert_eq!(asked, 3, "for 64, 63 and 64");
+}
+
+#[test]
+fn of_two_that_hold_as_many_proofs_each_is_asked_for_those_that_the_other_has_not() {
+    let mut a = Lone::passive(0);
+    a.link(1, &[0], &[]);
+    a.input(proofs([5]));
+    let asks = |outputs: Vec<Output>| {
+        let of = |output: &Output| match output {
+            Output::Query { wanted: Query::Proofs { held }, .. } => Some(held.clone()),
+            _ => None,
+        };
+        outputs.iter().find_map(of)
+    };
+    assert_eq!(asks(a.answered(1, vec![holding(1, 2, 1)])), Some(vec![node_id(5)]));
+    assert_eq!(told(&a.input(proofs([6]))), 1);
+    a.advance(S);
+    let asked: Vec<_> = (3..6).filter_map(|seq| asks(a.answered(1, vec![holding(1, seq, 1)]))).collect();
+    assert_eq!(asked.len(), 1, "once, since there is one more here");
 }
 
 #[test]

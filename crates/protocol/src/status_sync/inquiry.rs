@@ -240,10 +240,10 @@ impl Inquiry {
         }
     }
 
-    /// Notes that a peer holds more proofs: so many.
-    pub(super) fn want_proofs(&mut self, peer: &NodeId, told: u32) {
+    /// Notes how many proofs a peer tells of, and how many there are here.
+    pub(super) fn want_proofs(&mut self, peer: &NodeId, counts: (u32, usize)) {
         if let Some(asking) = self.peers.get_mut(peer)
-            && asking.proofs_asked.replace(told) != Some(told)
+            && asking.proofs_asked.replace(counts) != Some(counts)
         {
             asking.proofs = Want::Wanted;
             self.ripen(peer);

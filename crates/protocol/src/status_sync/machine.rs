@@ -142,15 +142,16 @@ impl StatusSync {
         self.own.set_multicast_topics(topics);
     }
 
-    /// Asks a linked peer for its revocation lists and proofs if its record says that it has more.
+    /// Asks a linked peer for its revocation lists if its record says that it has newer ones, and for its proofs: as many as there are
+    /// here may be other ones.
     fn compare(&mut self, peer: &NodeId) {
         let Some(record) = self.table.get(peer) else { return };
         let held = self.own.revocations();
         if record.status.revocations.iter().any(|(issuer, number)| held.get(issuer).is_none_or(|own| own < number)) {
             self.inquiry.want_lists(peer, &record.status.revocations, held);
         }
-        if record.status.proofs as usize > self.proofs.len() {
-            self.inquiry.want_proofs(peer, record.status.proofs);
+        if record.status.proofs > 0 {
+            self.inquiry.want_proofs(peer, (record.status.proofs, self.proofs.len()));
         }
     }
 

@@ -39,8 +39,9 @@ pub(super) struct Asking {
     pub(super) lists_asked: (ListNumbers, ListNumbers),
     pub(super) lists_answered: bool,
     pub(super) proofs: Want,
-    /// How many it told of when it was asked for them last: once more it would bring those for which there is no room.
-    pub(super) proofs_asked: Option<u32>,
+    /// How many it told of, and how many were held, when it was asked for them last: once more it would bring none, or those for
+    /// which there is no room.
+    pub(super) proofs_asked: Option<(u32, usize)>,
     /// The nodes it offers and may be asked for; some may have come from others meanwhile.
     pub(super) ready: Vec<NodeId>,
     /// It did not answer: it is asked nothing until then.
