@@ -19,6 +19,9 @@ const PATIENCE: Rate = Rate { per_second: 1.0, burst: 100.0 };
 const FIRST_BAN: Duration = Duration::from_secs(60);
 const LONGEST_BAN: Duration = Duration::from_secs(3600);
 
+/// For so long without a strike one ban is forgotten: in years, an accident a month would have a peer banned for an hour each time.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
 /// The strikes against peers.
 ///
 /// Bound: [`MAX_NODES`] peers; when full, the one struck longest ago is forgotten.
@@ -54,6 +57,8 @@ impl Scores {
         }
         let fresh = || Score { patience: Bucket::new(PATIENCE, now), banned_until: now, bans: 0, last: now };
         let score = self.peers.entry(peer).or_insert_with(fresh);
+        let days = now.saturating_duration_since(score.last).div_duration_f64(DAY) as u32;
+        score.bans = score.bans.saturating_sub(days);
         score.last = now;
         if now < score.banned_until || score.patience.take(weight(strike), PATIENCE, now) {
             return None;
@@ -104,6 +109,26 @@ mod tests {
             now = until + 200 * S;
         }
         assert_eq!(scores.strikes()[&Strike::Replayed], 60);
+    }
+
+    #[test]
+    fn a_ban_is_forgotten_for_each_day_without_a_strike() {
+        let (mut scores, peer, start) = (Scores::default(), NodeKey::generate().node_id(), Instant::now());
+        let mut now = start;
+        let mut banned_for = |now: Instant| {
+            let until = (0..=20).find_map(|_| scores.count(peer, Strike::Overspent, now)).expect("it is banned");
+            until - now
+        };
+        for seconds in [60, 240, 960, 3600] {
+            assert_eq!(banned_for(now), seconds * S);
+            now += 2 * 3600 * S;
+        }
+        now += DAY;
+        assert_eq!(banned_for(now), 3600 * S, "three before it");
+        now += 2 * DAY;
+        assert_eq!(banned_for(now), 960 * S, "two");
+        now += 30 * DAY;
+        assert_eq!(banned_for(now), 60 * S, "the first one");
     }
 
     #[test]
