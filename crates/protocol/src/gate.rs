@@ -318,6 +318,11 @@ impl Gate {
         Verdict::Mine(Admitted { message: wanted, from, time_left: Duration::ZERO, is_repeated: false })
     }
 
+    /// A peer's own answer was for nothing that this node asks still, of which there have been so many numbers.
+    pub(crate) fn may_answer_too_late(&mut self, peer: &NodeId, numbers: u64, now: Instant) -> bool {
+        self.peers.get_mut(peer).is_none_or(|peer| peer.may_answer_too_late(numbers, now))
+    }
+
     /// Whether so many bytes may be sent because a peer asked, for itself or on behalf of somebody else.
     pub(crate) fn may_repair(&mut self, from: &NodeId, asker: &NodeId, bytes: usize, now: Instant) -> bool {
         self.peers.get_mut(from).is_some_and(|peer| peer.may_repair((from, asker), bytes, now))

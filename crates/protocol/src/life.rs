@@ -64,6 +64,11 @@ impl Life {
         self.last_number
     }
 
+    /// How many numbers there were, of all epochs.
+    pub(crate) const fn numbers(&self) -> u64 {
+        self.last_number
+    }
+
     /// What a message of so many bytes to all is stamped with; `None` when others would not check as many signatures.
     pub(crate) fn stamp(&mut self, length: usize, now: Instant) -> Option<Stamp> {
         if !self.gossip.take(length, GOSSIP, now) {

@@ -1,15 +1,16 @@
-//! A ban holds for all that its node says, over whomever it comes.
+//! A ban holds for all that its node says, over whomever it comes; and answers to nothing end in one.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use nuncio_protocol::{
-    AccessInput, BridgeInput, Input, MulticastInput, Output, StatusInput, Strike, Topic,
-    amop::ClientOutput,
+    AccessInput, BridgeInput, Input, MulticastInput, Output, StatusInput, Strike, Topic, UnicastInput,
+    amop::{self, ClientOutput, ResultCode},
     gossip::{GossipId, GossipInput, Judgement, Stamp},
     multicast::{Batch, Destination, Leg, Wanted},
+    unicast,
 };
-use nuncio_testkit::simulator::{Lone, batch, listening, multicast, node_id, record};
+use nuncio_testkit::simulator::{Lone, batch, header, listening, multicast, node_id, record};
 
 const S: Duration = Duration::from_secs(1);
 
@@ -105,4 +106,32 @@ fn who_is_banned_is_heard_over_nobody_and_what_is_for_others_passes() {
     }
     assert_eq!(heard(&node.input(gossip(2 << 40))), Heard { here: 0, passed: 0 });
     assert_eq!(heard(&node.input(wants())), Heard { here: 0, passed: 0 });
+}
+
+#[test]
+fn a_neighbour_that_answers_what_nobody_asked_is_cut_off_and_who_passes_such_answers_on_is_not() {
+    let of = |from: usize, source: usize, number: u64| {
+        let (from, header) = (node_id(from), header(source, 0, number));
+        let reply = unicast::Message { header, content: unicast::Content::Reply { body: Bytes::new() } };
+        let result = amop::Content::Result { code: ResultCode::OK, data: Bytes::new() };
+        let result = amop::Message { header, content: result };
+        let received = amop::Message { header, content: amop::Content::Received };
+        let inputs: [Input; 3] = [
+            UnicastInput::Received { from, message: reply }.into(),
+            BridgeInput::Received { from, message: result }.into(),
+            BridgeInput::Received { from, message: received }.into(),
+        ];
+        inputs[number as usize % 3].clone()
+    };
+    let mut node = node();
+    for number in 0..150_000 {
+        node.input(of(RELAY, BANNED, number));
+    }
+    assert!(node.overlay.strikes().is_empty());
+    let answers = (0..150_000).take_while(|number| {
+        node.input(of(BESIDE, BESIDE, *number));
+        node.overlay.bans().is_empty()
+    });
+    assert!((131_072..132_000).contains(&answers.count()));
+    assert_eq!(node.overlay.strikes().keys().copied().collect::<Vec<_>>(), [Strike::Overspent]);
 }

@@ -147,7 +147,8 @@ impl Amop {
         self.guard.take(record, bytes, outbox, now)
     }
 
-    pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {
+    /// Says whether it asks, or answers what is still open.
+    pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) -> bool {
         let (is_repeated, time_left) = (admitted.is_repeated(), admitted.time_left());
         let (from, mut message) = admitted.into_parts();
         let Header { source, source_epoch: epoch, number, sent, priority, .. } = message.header;
@@ -167,18 +168,19 @@ impl Amop {
                 });
                 if let Err(code) = carried {
                     answer(from, &message.header, Content::Result { code, data: Bytes::new() }, turn);
-                    return;
+                    return true;
                 }
                 self.deliveries.handle_publish(from, message, time_left, &self.subscriptions, turn);
             }
             Content::Result { code, data } => {
                 let result = (*code, data.clone());
                 let (exchanges, mut reach) = self.publishing();
-                exchanges.handle_result(from, &message.header, result, &mut reach, turn);
+                return exchanges.handle_result(from, &message.header, result, &mut reach, turn);
             }
-            Content::Received => self.multicasts.handle_acknowledged(from, &message.header, turn),
+            Content::Received => return self.multicasts.handle_acknowledged(from, &message.header, turn),
             Content::Sealed { .. } => {}
         }
+        true
     }
 
     pub(crate) fn handle_multicast(&mut self, admitted: Admitted<Multicast>, turn: &mut Turn<'_>) {

@@ -40,7 +40,12 @@ impl Bucket {
         true
     }
 
-    /// The same where so much is to be left.
+    /// Gives an amount back.
+    pub(crate) fn give(&mut self, amount: f64, rate: Rate, now: Instant) {
+        (self.left, self.at) = ((self.left_at(rate, now) + amount).min(rate.burst), self.at.max(now));
+    }
+
+    /// [`Bucket::take`] where so much is to be left.
     pub(crate) fn take_leaving(&mut self, least: f64, amount: f64, rate: Rate, now: Instant) -> bool {
         let left = self.left_at(rate, now);
         let has = amount + least <= left;

@@ -62,6 +62,10 @@ const REMEMBERED: usize = 4_096;
 /// Messages of gossip that one neighbour brings again: only one that was asked for comes twice.
 const GOSSIP_REPEATED: Rate = Rate { per_second: 100.0, burst: 1_000.0 };
 
+/// Answers of a neighbour itself to what nobody here asks any more, beside those that this node gave up: twice as many as it may wait
+/// for at once, and so many a second.
+const TOO_LATE: Rate = Rate { per_second: 5_000.0, burst: 131_072.0 };
+
 /// Grafts, prunes, promises and wishes of one neighbour, of which there may be one for each message.
 const CONTROL: Rate = Rate { per_second: 10_000.0, burst: 40_000.0 };
 
@@ -93,6 +97,9 @@ pub(super) struct Peer {
     /// Sources whose records it showed in vain, and when it did so last.
     in_vain: HashMap<NodeId, Instant>,
     repeated: Bucket,
+    too_late: Bucket,
+    /// The numbers of this node when it answered too late last.
+    numbers: u64,
     announcements: Bucket,
     own_announcements: Bucket,
     gossip: Cast,
@@ -119,6 +126,8 @@ impl Peer {
             brought: Copies::new(REMEMBERED),
             in_vain: HashMap::default(),
             repeated: Bucket::new(REPEATED, now),
+            too_late: Bucket::new(TOO_LATE, now),
+            numbers: 0,
             announcements: Bucket::new(ANNOUNCEMENTS, now),
             own_announcements: Bucket::new(source::ANNOUNCEMENTS, now),
             gossip: Cast::new(GOSSIP, now),
@@ -245,6 +254,17 @@ impl Peer {
         self.in_vain.remove(source);
     }
 
+    /// Whether it may answer once more what nobody here asks any more; of this node there have been so many numbers. What was asked
+    /// with each may be answered late, and once more on another way.
+    #[expect(clippy::cast_precision_loss, reason = "a few more or less make no difference")]
+    pub(super) fn may_answer_too_late(&mut self, numbers: u64, now: Instant) -> bool {
+        let since = numbers.saturating_sub(std::mem::replace(&mut self.numbers, numbers));
+        if since > 0 {
+            self.too_late.give(2.0 * since as f64, TOO_LATE, now);
+        }
+        self.too_late.take(1.0, TOO_LATE, now)
+    }
+
     /// Bytes of it that stand elsewhere, at the most.
     pub(super) const fn most_bytes() -> usize {
         Copies::most_bytes(REMEMBERED) + 2 * Fair::most_bytes(1) + 2 * MAX_IN_VAIN * size_of::<(NodeId, Instant)>()
@@ -259,6 +279,19 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_neighbour_may_answer_all_too_late_that_it_was_asked_and_little_else() {
+        let (start, mut numbers) = (Instant::now(), 0);
+        let mut peer = Peer::new(start);
+        for second in 0..100 {
+            let now = start + Duration::from_secs(second);
+            numbers += 50_000;
+            assert!((0..50_000).all(|_| peer.may_answer_too_late(numbers, now)), "{second}");
+        }
+        let now = start + Duration::from_secs(200);
+        assert_eq!((0..200_000).filter(|_| peer.may_answer_too_late(numbers, now)).count(), 131_072);
+    }
 
     #[test]
     fn a_neighbour_with_long_gossip_rests_as_long_as_its_pace_wants_and_a_new_link_gives_it_nothing() {

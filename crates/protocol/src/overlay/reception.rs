@@ -6,7 +6,7 @@ use nuncio_identity::NodeId;
 
 use super::Overlay;
 use crate::{
-    Output, Sealed,
+    Output, Sealed, Strike,
     amop::{self, Amop},
     forwarding,
     gate::{Verdict, Waiting},
@@ -33,9 +33,13 @@ impl Overlay {
         let Self { gate, peering, status_sync, life, .. } = self;
         match gate.admit(from, message, life, Directory { peering, status_sync }, now) {
             Verdict::Mine(admitted) if matches!(admitted.message().content, unicast::Content::Report(_)) => {
-                self.trace.handle_report(admitted, &mut self.outbox);
+                let is_wanted = self.trace.handle_report(admitted, &mut self.outbox);
+                self.judge_answer(from, source, is_wanted, now);
             }
-            Verdict::Mine(admitted) => self.with_unicast(now, |unicast, turn| unicast.handle_received(admitted, turn)),
+            Verdict::Mine(admitted) => {
+                let is_wanted = self.with_unicast(now, |unicast, turn| unicast.handle_received(admitted, turn));
+                self.judge_answer(from, source, is_wanted, now);
+            }
             Verdict::Passing(passing) => self.with_turn(now, |turn| forwarding::forward(passing, turn)),
             Verdict::Outlived(admitted) => {
                 self.with_unicast(now, |unicast, turn| unicast.handle_outlived(admitted, turn));
@@ -51,11 +55,22 @@ impl Overlay {
         }
     }
 
+    /// Who answers itself what nobody asked, without end, does nothing else: whoever passes answers on cannot know.
+    fn judge_answer(&mut self, from: NodeId, source: NodeId, is_wanted: bool, now: Instant) {
+        let is_too_late = !is_wanted && from == source;
+        if is_too_late && !self.gate.may_answer_too_late(&from, self.life.numbers(), now) {
+            self.outbox.strike(from, Strike::Overspent);
+        }
+    }
+
     pub(super) fn receive_bridge(&mut self, from: NodeId, message: amop::Message, now: Instant) {
         let source = message.header.source;
         let Self { gate, peering, status_sync, life, .. } = self;
         match gate.admit(from, message, life, Directory { peering, status_sync }, now) {
-            Verdict::Mine(admitted) => self.with_amop(now, |amop, turn| amop.handle_received(admitted, turn)),
+            Verdict::Mine(admitted) => {
+                let is_wanted = self.with_amop(now, |amop, turn| amop.handle_received(admitted, turn));
+                self.judge_answer(from, source, is_wanted, now);
+            }
             Verdict::Passing(passing) => self.with_turn(now, |turn| forwarding::forward(passing, turn)),
             Verdict::Outlived(admitted) => self.with_turn(now, |turn| Amop::handle_outlived(admitted, turn)),
             Verdict::Sealed(message) => self.outbox.push(Output::Unseal(Sealed::Bridge { from, message })),

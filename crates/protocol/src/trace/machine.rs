@@ -104,14 +104,17 @@ impl Tracing {
     }
 
     /// A hop reports.
-    pub(crate) fn handle_report(&mut self, admitted: Admitted<Message>, outbox: &mut Outbox) {
+    /// Says whether it is wanted.
+    pub(crate) fn handle_report(&mut self, admitted: Admitted<Message>, outbox: &mut Outbox) -> bool {
         let (from, Message { content, .. }) = admitted.into_parts();
-        let Content::Report(report) = content else { return };
-        if self.origin.reported(&report) {
+        let Content::Report(report) = content else { return false };
+        let is_wanted = self.origin.reported(&report);
+        if is_wanted {
             outbox.push(Output::CheckReport { from, report });
         } else {
             self.counts.refused += 1;
         }
+        is_wanted
     }
 
     pub(crate) fn handle_input(input: TraceInput, turn: &mut Turn<'_>) {

@@ -166,15 +166,17 @@ impl Unicast {
         self.answer(inbound, Content::Unanswered, turn);
     }
 
-    pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) {
+    /// Says whether it asks, or answers what is still open.
+    pub(crate) fn handle_received(&mut self, admitted: Admitted<Message>, turn: &mut Turn<'_>) -> bool {
         let (time_left, is_repeated) = (admitted.time_left(), admitted.is_repeated());
         let (from, Message { header, content }) = admitted.into_parts();
         match content {
             content if content.asks() && is_repeated => self.repeat(from, &header, turn),
             Content::Request { body } => self.accept(from, &header, Wanted::Application(body), time_left, turn),
             Content::ServiceRequest { body } => self.accept(from, &header, Wanted::Service(body), time_left, turn),
-            content => self.conclude(from, &header, content, turn),
+            content => return self.conclude(from, &header, content, turn),
         }
+        true
     }
 
     /// A request was for an earlier epoch of this node.
@@ -330,12 +332,12 @@ impl Unicast {
         }
     }
 
-    /// Takes an answer to one of our requests.
-    fn conclude(&mut self, from: NodeId, header: &Header, content: Content, turn: &mut Turn<'_>) {
+    /// Takes an answer to one of our requests; says whether it is to one that is open.
+    fn conclude(&mut self, from: NodeId, header: &Header, content: Content, turn: &mut Turn<'_>) -> bool {
         let (number, source) = (header.number, header.source);
         let Some(exchange) = self.exchanges.get_mut(number) else {
             tracing::trace!(source = %source.short(), "answer to no open request, dropped");
-            return;
+            return false;
         };
         let is_targets = source == exchange.target;
         if is_targets {
@@ -347,22 +349,26 @@ impl Unicast {
             Content::Unanswered if is_targets => Err(UnicastError::Unknown(Unknown::Unanswered)),
             Content::Outlived if is_targets => {
                 if exchange.outlived(header, turn.now) {
-                    return self.attempt(number, true, turn);
+                    self.attempt(number, true, turn);
+                    return true;
                 }
                 Err(UnicastError::Unknown(Unknown::Restarted))
             }
             Content::Failure { refusal: refusal @ (Refusal::NoRoute | Refusal::Busy) } if source == from => {
-                return self.refused(number, from, refusal, turn);
+                self.refused(number, from, refusal, turn);
+                return true;
             }
             Content::Failure { refusal: Refusal::NoRoute | Refusal::Busy } => {
-                return self.turned_back(number, from, &source, turn);
+                self.turned_back(number, from, &source, turn);
+                return true;
             }
             _ => {
                 tracing::trace!(source = %source.short(), "answer of another node, dropped");
-                return;
+                return false;
             }
         };
         self.complete(number, outcome, turn);
+        true
     }
 
     /// Takes a request of another node. What its source is told once stays so: a copy that comes later does not run either.

@@ -73,7 +73,7 @@ impl Exchanges {
         self.advance(message, reach, turn);
     }
 
-    /// Takes what another node, or one on the way to it, says of an attempt.
+    /// Takes what another node, or one on the way to it, says of an attempt; says whether that is open.
     pub(in crate::amop) fn handle_result(
         &mut self,
         from: NodeId,
@@ -81,12 +81,12 @@ impl Exchanges {
         (code, data): (ResultCode, Bytes),
         reach: &mut Reach<'_>,
         turn: &mut Turn<'_>,
-    ) {
+    ) -> bool {
         let Some((message, index)) = self.find(header.number) else {
             tracing::trace!(source = %header.source.short(), "result of no open attempt, dropped");
-            return;
+            return false;
         };
-        let Some(exchange) = self.ledger.get_mut(message) else { return };
+        let Some(exchange) = self.ledger.get_mut(message) else { return false };
         let attempt = &mut exchange.attempts[index];
         let is_its = attempt.candidate.node() == Some(header.source);
         if is_its {
@@ -99,7 +99,10 @@ impl Exchanges {
                 ResultCode::SUBSCRIBER_GONE => Fate::Gone,
                 ResultCode::TIMEOUT => Fate::Silent,
                 // All others are a subscriber's own.
-                _ => return self.finish(message, code, data, reach, turn),
+                _ => {
+                    self.finish(message, code, data, reach, turn);
+                    return true;
+                }
             };
             self.give_up(message, index);
             self.end_attempt(message, index, fate, reach, turn);
@@ -111,6 +114,7 @@ impl Exchanges {
                 self.path_doubted(message, index, &from, reach, turn);
             }
         }
+        true
     }
 
     /// A client here answered a delivery, or cannot.

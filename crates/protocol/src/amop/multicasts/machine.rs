@@ -135,10 +135,14 @@ impl Multicasts {
     }
 
     /// Another node has a multicast of ours.
-    pub(in crate::amop) fn handle_acknowledged(&mut self, from: NodeId, header: &Header, turn: &mut Turn<'_>) {
-        if let Some(tried) = self.pending.acknowledge(header.number, &header.source) {
+    /// Says whether it was waited for.
+    pub(in crate::amop) fn handle_acknowledged(&mut self, from: NodeId, header: &Header, turn: &mut Turn<'_>) -> bool {
+        let tried = self.pending.acknowledge(header.number, &header.source);
+        let is_awaited = tried.is_some();
+        if let Some(tried) = tried {
             turn.routing.note_answered_over(&header.source, tried.into_iter(), &from);
         }
+        is_awaited
     }
 
     /// A publisher is gone: what it sent is not sent again.
