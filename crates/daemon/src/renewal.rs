@@ -9,7 +9,7 @@ use std::{
 use nuncio_audit::Event;
 use nuncio_identity::NodeId;
 use nuncio_node::{
-    Snapshot,
+    NodeSnapshot, Snapshot,
     service::{Answer, Request},
 };
 use nuncio_pki::{
@@ -36,7 +36,7 @@ pub(crate) async fn keep(control: Arc<Control>) {
     let mut shown = control.own.load_full();
     let mut schedule = RenewalSchedule::new(&shown, seed(&control));
     // Not known yet.
-    let mut is_mixed = None;
+    let (mut is_mixed, mut last) = (None, None);
     loop {
         let now = now();
         if !Arc::ptr_eq(&shown, &control.own.load()) {
@@ -45,18 +45,18 @@ pub(crate) async fn keep(control: Arc<Control>) {
             control.set_overdue(None);
             is_mixed = None;
         }
-        if is_mixed != Some(false) && !issuers(&control.node.snapshot(), &shown, true).is_empty() {
+        if is_mixed != Some(false) && !issuers(&control.node.snapshot(), &shown, true, last).is_empty() {
             is_mixed = Some(name_mixed(&control, is_mixed).await);
         }
         if let Some(wait) = schedule.poll_timeout().checked_sub(now).filter(|wait| !wait.is_zero()) {
             sleep(wait.min(LOOK)).await;
             continue;
         }
-        let issuers = issuers(&control.node.snapshot(), &shown, schedule.is_late(now));
+        let issuers = issuers(&control.node.snapshot(), &shown, schedule.is_late(now), last);
         let Some(issuer) = issuers.get(schedule.failures() as usize % issuers.len().max(1)).copied() else {
             // Nobody renews here, or not yet: where an operator does, other parts warn.
             let mut snapshots = control.node.snapshots();
-            let _ = timeout(LOOK, snapshots.wait_for(|now| !self::issuers(now, &shown, false).is_empty())).await;
+            let _ = timeout(LOOK, snapshots.wait_for(|now| !self::issuers(now, &shown, false, last).is_empty())).await;
             continue;
         };
         if let Err(fault) = renew(&control, &shown, issuer).await {
@@ -68,6 +68,8 @@ pub(crate) async fn keep(control: Arc<Control>) {
             )));
             control.audit.record(Event::RenewalFailed { issuer: issuer.into(), cause: cause.into(), left });
             schedule.handle_failed(now);
+        } else {
+            last = Some(issuer);
         }
     }
 }
@@ -126,14 +128,17 @@ async fn put(
     }
 }
 
-/// The nodes of the agency that say that they issue, the nearest first. When time is short, those too that cannot be reached:
-/// then the operator hears of it.
-fn issuers(snapshot: &Snapshot, own: &Credential, is_late: bool) -> Vec<NodeId> {
-    let issues = snapshot.nodes.iter().filter(|node| node.agency == own.agency && node.issues());
+/// The nodes of the agency that say that they issue: the one that did last, then the nearest. When time is short, those too that
+/// cannot be reached: then the operator hears of it. Another agency may make an authority of any name below itself, so that the
+/// name of who issued alone says nothing.
+fn issuers(snapshot: &Snapshot, own: &Credential, is_late: bool, last: Option<NodeId>) -> Vec<NodeId> {
+    let agency = own.agency_path();
+    let issues = snapshot.nodes.iter().filter(|node| node.issues() && node.agency_path() == agency);
     let issues = issues.filter(|node| is_late || node.reachable);
-    let mut found: Vec<_> = issues.map(|node| (node.hops.unwrap_or(u8::MAX), node.node_id)).collect();
+    let place = |node: &NodeSnapshot| (last != Some(node.node_id), node.hops.unwrap_or(u8::MAX), node.node_id);
+    let mut found: Vec<_> = issues.map(place).collect();
     found.sort_unstable();
-    found.into_iter().map(|(_, node)| node).collect()
+    found.into_iter().map(|(_, _, node)| node).collect()
 }
 
 /// Of this run of this node.

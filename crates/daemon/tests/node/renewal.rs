@@ -1,13 +1,17 @@
 //! A node whose certificate is due gets another one from its agency's issuer, and nobody notices.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    time::{Duration, Instant},
+};
 
 use nuncio_node::{Incoming, PeerState, service};
 use nuncio_pki::{
     Certificate, RevocationFile,
-    authority::{Authority, Validity},
+    authority::{Authority, Kind, Validity},
 };
-use nuncio_testkit::TestAuthority;
+use nuncio_testkit::{TestAuthority, authority::agency_without_pathlen};
 use rustls_pki_types::UnixTime;
 use tokio::time::timeout;
 
@@ -33,6 +37,25 @@ fn issuing(authority: &TestAuthority, rest: &str) -> Home {
     let home = Home::new(authority, "issuer", "");
     authority.write_agency_directory(&home.dir.path().join("agency"));
     home.write(&format!("{rest}\n[issuer]\nca = \"agency\"\nlifetime = \"1h\"\n"));
+    home
+}
+
+/// Of another agency, which has made an authority under the name of this one's below itself; it says that it issues.
+fn namesake(authority: &TestAuthority, toml: &str) -> Home {
+    let rogue = agency_without_pathlen(authority.root(), "rogue");
+    let named = rogue.agency("agency", Validity::days(9)).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let [conf, agency] = ["conf", "agency"].map(|name| dir.path().join(name));
+    let issued = named.issue(Kind::Node, "namesake", Validity::days(9)).unwrap();
+    issued.write(&conf, Kind::Node).unwrap();
+    fs::write(conf.join("ca.crt"), authority.root_certificate().to_pem()).unwrap();
+    fs::create_dir(&agency).unwrap();
+    fs::write(agency.join("agency.key"), named.key().to_pem().unwrap().as_bytes()).unwrap();
+    fs::set_permissions(agency.join("agency.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    fs::write(agency.join("agency.crt"), named.certificate().to_pem()).unwrap();
+    fs::write(agency.join("ca.crt"), rogue.certificate().to_pem()).unwrap();
+    let home = Home { dir, id: issued.node_id().unwrap() };
+    home.write(&format!("{toml}\n[issuer]\nca = \"agency\"\n"));
     home
 }
 
@@ -87,6 +110,26 @@ async fn a_certificate_that_is_due_is_renewed_over_a_relay_and_no_link_drops() {
     assert_eq!((times(&issuer, "certificate_issued"), times(&far, "certificate_renewed")), (1, 1));
     let issued = entries(&issuer);
     assert_eq!(one(&issued, "certificate_issued")["node"], far.id.to_string(), "who asked, and got it");
+}
+
+/// Whoever may make authorities makes one under any name, and its nodes say that they issue and are near.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_another_agency_by_the_same_name_is_not_asked_for_a_renewal() {
+    let authority = TestAuthority::new();
+    let issuer = issuing(&authority, "target_degree = 0");
+    let first = issuer.start().await;
+    let near = namesake(&authority, &format!("target_degree = 0\n{}", peers(&[first.p2p])));
+    let middle = near.start().await;
+    middle.links(1).await;
+    let far = due(&authority, "far", &format!("target_degree = 0\n{}", peers(&[middle.p2p])));
+    let last = far.start().await;
+    renewed(&last).await;
+    let seen = last.node.snapshot().node(near.id).cloned().unwrap();
+    assert!(seen.issues() && seen.agency == "agency" && seen.agency_path() != "agency", "{}", seen.agency_path());
+    for node in [last, middle, first] {
+        node.stop().await;
+    }
+    assert_eq!((times(&far, "renewal_failed"), times(&issuer, "certificate_issued")), (0, 1));
 }
 
 /// A root is rotated: the node's own certificate stays, and the agency above it is another one.
