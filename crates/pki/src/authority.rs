@@ -11,6 +11,7 @@ mod issuing;
 mod joining;
 mod last_list;
 mod layout;
+mod line;
 mod private_key;
 mod profile;
 mod renewal;

@@ -165,6 +165,10 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
                         authority.distrust(&certificate)?
                     };
                     tell("revoked", &certificate, &authority.crl_path(), output)?;
+                    // The RSA authority of an agency stays what it is when that is replaced.
+                    if certificate.is_signed_by(authority.certificate()) {
+                        tell_kin(&authority, &certificate, output)?;
+                    }
                 }
                 (None, Some(node)) => revoke_node(node, &ca, output)?,
                 (None, None) => {}
@@ -187,27 +191,49 @@ fn revoke_node(node: NodeId, ca: &Path, output: Output) -> Result<(), Failure> {
     let now = UnixTime::now().as_secs();
     held.retain(|certificate| certificate.not_after().as_secs() >= now);
     authority.revoke_node(&node, &held)?;
-    let place = authority.crl_path();
+    let mut line = vec![authority];
+    let kin = line[0].kin()?;
+    line.extend(kin);
     for certificate in &held {
         // What the agency issued before it was rotated stands in the list of its former key.
-        if certificate.is_signed_by(authority.certificate()) {
-            tell("revoked", certificate, &place, output)?;
-        } else {
-            let former = Authority::open_issuer_of(certificate, ca)?;
-            former.revoke_key(certificate)?;
-            tell("revoked", certificate, &former.crl_path(), output)?;
+        match line.iter().find(|one| certificate.is_signed_by(one.certificate())) {
+            Some(issuer) => tell("revoked", certificate, &issuer.crl_path(), output)?,
+            None => output.note(&format!(
+                "{} was issued with a key that is not in {} any more: the authority above that agency can revoke it with all it issued",
+                certificate.serial(),
+                ca.display()
+            )),
         }
     }
-    let (agency, place) = (authority.certificate().subject(), place.display().to_string());
-    let object = json!({ "done": "key_refused", "node_id": node.to_string(), "agency": agency, "path": place });
-    output.show(&object, || {
-        format!("refused every certificate of {agency} for the key of node {}: {place}", node.short())
-    })?;
+    for one in &line {
+        let (agency, place) = (one.certificate().subject(), one.crl_path().display().to_string());
+        let serial = one.certificate().serial();
+        let object = json!({
+            "done": "key_refused", "node_id": node.to_string(), "agency": agency, "agency_serial": serial, "path": place,
+        });
+        let whose = if line.len() > 1 { format!("{agency}, serial {serial},") } else { agency.clone() };
+        output.show(&object, || {
+            format!("refused every certificate of {whose} for the key of node {}: {place}", node.short())
+        })?;
+    }
     if held.is_empty() {
         output.note(&format!(
             "{} knows no certificate of this node; nuncio certs shows of which agency it is",
             ca.display()
         ));
+    }
+    Ok(())
+}
+
+/// The lists of those whose place the authority took, or who took its own, in which the same is said of the key.
+fn tell_kin(authority: &Authority, certificate: &Certificate, output: Output) -> Result<(), Failure> {
+    for one in authority.kin()? {
+        let (agency, place) = (one.certificate().subject(), one.crl_path().display().to_string());
+        let serial = one.certificate().serial();
+        let object = json!({
+            "done": "said_too", "subject": certificate.subject(), "agency": agency, "agency_serial": serial, "path": place,
+        });
+        output.show(&object, || format!("said of its key in the list of {agency}, serial {serial}, too: {place}"))?;
     }
     Ok(())
 }

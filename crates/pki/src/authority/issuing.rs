@@ -134,11 +134,11 @@ impl IssuingDesk {
     /// Somebody of whom one certificate was taken back has lost the trust in its key, whichever certificate it shows: what
     /// was noted here counts, and besides the lists in force in the network the one that lies in the authority's folder.
     fn refuse_revoked(&self, node: NodeId, shown: Option<&Certificate>, policy: &Policy) -> Result<(), IssueError> {
-        let place = self.authority.crl_path();
-        let own = if place.exists() { RevocationFile::read(&place)?.lists } else { Vec::new() };
-        let issuer = self.certificate();
-        let own = || own.iter().filter(|list| list.is_signed_by(issuer));
-        let lists = || policy.lists().of(issuer).chain(own()).map(RevocationList::taken_back);
+        // And of those whose place it took.
+        let former: Vec<_> = self.authority.former_certificates().collect();
+        let own = [self.authority.own_lists()?, self.authority.former_lists()?].concat();
+        let signers = || std::iter::once(self.certificate()).chain(&former);
+        let lists = || signers().flat_map(|one| policy.lists().of(one)).chain(&own).map(RevocationList::taken_back);
         let is_revoked = |serial: &[u8]| lists().any(|said| said.entries.contains_key(serial));
         let shown = shown.map(Certificate::serial_bytes);
         if let Some(serial) = shown.into_iter().chain(self.ledger.serials(node)).find(|serial| is_revoked(serial)) {

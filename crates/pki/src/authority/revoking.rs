@@ -71,38 +71,42 @@ impl Authority {
     }
 
     /// The same, and no issuer of this authority certifies the key of a node's certificate once more, whatever the holder
-    /// shows and wherever the issuer is.
+    /// shows and wherever the issuer is; nor does any of its [`kin`](Self::kin), which revoke what was issued in its place.
     ///
     /// # Errors
     /// As [`revoke`](Self::revoke).
     pub fn distrust(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
-        self.revoke_and(certificate, |taken_back| taken_back.add_key_of(certificate))
+        self.revoke_in_line(certificate, |taken_back| taken_back.add_key_of(certificate))
     }
 
     /// The same, and no other certificate of this authority's for the same key counts, an agency's too: those there are since it
-    /// was renewed, and those to come.
+    /// was renewed, and those to come; nor one of its [`kin`](Self::kin).
     ///
     /// # Errors
     /// As [`revoke`](Self::revoke).
     pub fn revoke_key(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
-        self.revoke_and(certificate, |taken_back| taken_back.refuse(certificate.key_id()))
+        self.revoke_in_line(certificate, |taken_back| taken_back.refuse(certificate.key_id()))
     }
 
-    /// Revokes whatever this authority has certified for a node's key, known here or not, and what its issuers may yet:
-    /// `known` by their numbers, for those who read no others.
+    /// Revokes whatever this authority and its [`kin`](Self::kin) have certified for a node's key, known here or not, and what
+    /// its issuers may yet: `known` by their numbers, for those who read no others.
     ///
     /// # Errors
     /// As [`revoke`](Self::revoke).
     pub fn revoke_node(&self, node: &NodeId, known: &[Certificate]) -> Result<RevocationList, AuthorityError> {
-        self.in_turn(|authority, path| {
+        let mut said = TakenBack::default();
+        said.refuse(key_id_of_node(node));
+        let list = self.in_turn(|authority, path| {
             authority.take_back(path, None, |issuer, taken_back, second| {
                 // A rotation may lie between: what its predecessor issued stands in that one's list.
                 let own = known.iter().filter(|one| one.is_signed_by(issuer.certificate()));
                 own.for_each(|certificate| taken_back.add(certificate, second));
-                taken_back.refuse(key_id_of_node(node));
+                taken_back.join_keys(&said);
                 Ok(())
             })
-        })
+        })?;
+        self.say_in_line(&said, known)?;
+        Ok(list)
     }
 
     /// Puts the list in `ca.crl` and one of the same key that came from elsewhere together, such as another machine makes from
@@ -202,7 +206,25 @@ impl Authority {
         })
     }
 
-    fn in_turn<T>(&self, work: impl FnOnce(&Self, &Path) -> Result<T, AuthorityError>) -> Result<T, AuthorityError> {
+    /// The same, and what is said of its key the others of its line say too. An RSA authority stays when its agency is replaced.
+    fn revoke_in_line(
+        &self,
+        certificate: &Certificate,
+        say: impl Fn(&mut TakenBack),
+    ) -> Result<RevocationList, AuthorityError> {
+        let list = self.revoke_and(certificate, &say)?;
+        if certificate.is_signed_by(self.certificate()) {
+            let mut said = TakenBack::default();
+            say(&mut said);
+            self.say_in_line(&said, std::slice::from_ref(certificate))?;
+        }
+        Ok(list)
+    }
+
+    pub(super) fn in_turn<T>(
+        &self,
+        work: impl FnOnce(&Self, &Path) -> Result<T, AuthorityError>,
+    ) -> Result<T, AuthorityError> {
         let path = self.crl_path();
         let _turn = lock(&beside(&path, ".lock"))?;
         // While the turn was waited for, a rotation may have put another key into its place.
@@ -210,7 +232,7 @@ impl Authority {
     }
 
     /// Makes the next list, of the RSA authority where one is given, unless the last one says it all.
-    fn take_back(
+    pub(super) fn take_back(
         &self,
         path: &Path,
         channel: Option<Issuer>,

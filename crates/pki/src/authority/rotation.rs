@@ -21,18 +21,20 @@ use std::{
 };
 
 pub use error::RotationError;
-use files::{FOLDER, FORMER};
+pub(super) use files::{FOLDER, FORMER, PAIRS};
 pub use seen::{Chosen, Sdks, SdksAt, Seen, Shown};
 use state::{ID_DIGITS, MAX_FILE, MAX_NAME, MAX_NODES, State};
 pub use state::{Rank, Step};
 pub use steps::OldAgency;
 use succession::Succession;
+pub(super) use succession::is_same;
 
 use super::{
     AGENCY_DAYS, AuthorityError, Issuer, ROOT_DAYS,
     draft::{Draft, open_lock, remove_all_left_behind},
     last_list::refuse_lost,
     layout::create_directory,
+    line::{pairs_in, sorted},
     revoking::beside,
     store::{Authority, open_issuer, open_issuer_with},
 };
@@ -259,11 +261,7 @@ impl Rotation {
 
     /// Each certificate of the old authority that has a successor, and that.
     fn pairs(&self) -> Vec<(Certificate, Certificate)> {
-        let pair = |path: &PathBuf| match &read_certificates(path).ok()?[..] {
-            [old, made] => Some((old.clone(), made.clone())),
-            _ => None,
-        };
-        sorted(&self.pairs_folder()).iter().filter_map(pair).collect()
+        pairs_in(&self.pairs_folder())
     }
 
     /// Every certificate by the new authority in the files issued; others in them prove nothing.
@@ -284,19 +282,12 @@ impl Rotation {
     }
 
     fn pairs_folder(&self) -> PathBuf {
-        self.folder().join("pairs")
+        self.folder().join(PAIRS)
     }
 
     fn former(&self) -> PathBuf {
         self.directory.join(FORMER).join(&self.state.old[..16])
     }
-}
-
-fn sorted(folder: &Path) -> Vec<PathBuf> {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut paths: Vec<_> = files.map(|file| file.path()).collect();
-    paths.sort();
-    paths
 }
 
 /// Refuses where another process has its turn.

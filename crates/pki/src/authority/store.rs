@@ -153,6 +153,9 @@ impl Authority {
         if let Some(list) = self.lists_of(issuer)?.into_iter().find(|list| list.ends(&old)) {
             return Err(self.taken_back(old.subject(), if list.lists(&old) { "its certificate" } else { "its key" }));
         }
+        if self.is_barred(issuer, &old.key_id())? {
+            return Err(self.taken_back(old.subject(), "its key"));
+        }
         let is_own = old.public_key() == issuer.certificate().public_key();
         let default = match (is_own, old.is_ca()) {
             (true, _) => ROOT_DAYS,
@@ -165,9 +168,19 @@ impl Authority {
 
     /// Whoever was trusted no more is not certified under the same key: of a new certificate nobody's list knows.
     fn refuse_barred(&self, issuer: &Issuer, key: &[u8], what: &str) -> Result<(), AuthorityError> {
-        let key = PublicKey::from_der(key)?.id();
-        let is_barred = self.lists_of(issuer)?.iter().any(|list| list.taken_back().word(&key).is_some());
+        let is_barred = self.is_barred(issuer, &PublicKey::from_der(key)?.id())?;
         if is_barred { Err(self.taken_back(what.to_owned(), "its key")) } else { Ok(()) }
+    }
+
+    /// Whether this authority says anything of a key, or one whose place it took.
+    fn is_barred(&self, issuer: &Issuer, key: &[u8; 32]) -> Result<bool, AuthorityError> {
+        let mut lists = self.lists_of(issuer)?.into_iter().chain(self.former_lists()?);
+        Ok(lists.any(|list| list.taken_back().word(key).is_some()))
+    }
+
+    /// The lists in the folder that this authority has signed.
+    pub(super) fn own_lists(&self) -> Result<Vec<RevocationList>, AuthorityError> {
+        self.lists_of(&self.issuer)
     }
 
     /// The lists in the folder that this authority has signed, or its RSA authority.

@@ -14,8 +14,11 @@ use crate::{
 };
 
 /// Folders of rotations, in which nothing is looked for.
-pub(super) const FOLDER: &str = "rotation";
-pub(super) const FORMER: &str = "former";
+pub(in crate::authority) const FOLDER: &str = "rotation";
+pub(in crate::authority) const FORMER: &str = "former";
+
+/// In the folder of a rotation: what was issued, and in the place of which.
+pub(in crate::authority) const PAIRS: &str = "pairs";
 
 /// What the files at hand hold that have to do with the old authority.
 #[derive(Debug, Default)]

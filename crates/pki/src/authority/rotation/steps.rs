@@ -11,7 +11,6 @@ use rustls_pki_types::UnixTime;
 use super::{
     Chosen, Done, Rank, Rotation, RotationError, Sdks, Seen, Step, Successor,
     files::{AtHand, Found, certificates, find, replace},
-    sorted,
     succession::Succession,
 };
 use crate::{
@@ -20,6 +19,7 @@ use crate::{
         Authority, AuthorityError, Issuer, PrivateKey, Validity,
         draft::Draft,
         layout::{bundle, create_directory, key_without_certificate, pem_like, read_key},
+        line::sorted,
         revoking::{beside, joined, lock},
         store::write_issuer,
     },

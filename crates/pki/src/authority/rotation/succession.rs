@@ -194,6 +194,6 @@ pub(super) fn line(
 }
 
 /// Of the same name and key.
-pub(super) fn is_same(one: &Certificate, other: &Certificate) -> bool {
+pub(in crate::authority) fn is_same(one: &Certificate, other: &Certificate) -> bool {
     one.public_key() == other.public_key() && one.subject_name().is(other.subject_name())
 }

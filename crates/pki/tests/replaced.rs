@@ -1,0 +1,143 @@
+//! A root or an agency that was replaced: what is said of a key counts for all of its line, and nobody who holds one of their
+//! certificates, or comes while both are in use, is left outside.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use nuncio_pki::{
+    Certificate, Identity, IdentityPaths, Policy, RevocationFile,
+    authority::{Authority, Chosen, Kind, OldAgency, Plan, Rotation, Sdks, Seen, Validity},
+};
+use rustls_pki_types::UnixTime;
+
+const NODES: [&str; 2] = ["node0", "node1"];
+
+/// A root, an agency and two nodes of it, each in a folder.
+struct Net {
+    directory: tempfile::TempDir,
+}
+
+impl Net {
+    fn new() -> Self {
+        let net = Self { directory: tempfile::tempdir().unwrap() };
+        let root = Authority::init(&net.path("ca"), "chain", Validity::days(100)).unwrap();
+        let agency = root.agency("agencyA", &net.path("agencyA"), Validity::days(90)).unwrap();
+        for name in NODES {
+            agency.issue(Kind::Node, name, &net.path(name), Validity::days(20)).unwrap();
+        }
+        net
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn authority(&self, name: &str) -> Authority {
+        Authority::open(&self.path(name)).unwrap()
+    }
+
+    /// What a file shows.
+    fn shown(&self, name: &str) -> Vec<Certificate> {
+        read(&self.path(name))
+    }
+
+    /// A rotation that is in use, of the authority in a folder, with these folders at hand.
+    fn switched(&self, name: &str, folders: &[&str]) -> Rotation {
+        let folders = folders.iter().map(|name| self.path(name)).collect();
+        let root = self.authority("ca");
+        let mut rotation = Rotation::plan(&self.path(name), Plan { folders, ..Plan::default() }).unwrap();
+        rotation.prepare(Some(&root)).unwrap();
+        rotation.issue(&[], &Chosen::default()).unwrap();
+        rotation.switch().unwrap();
+        rotation
+    }
+
+    fn retire(&self, rotation: Rotation) {
+        let seen = NODES.map(|name| {
+            let chain = self.shown(&format!("{name}/node.crt"));
+            Seen { node_id: chain[0].node_id().unwrap().to_string(), name: name.into(), chain, reachable: true }
+        });
+        rotation.retire(&seen, &BTreeSet::new(), Sdks::CutOff, OldAgency::Unrevoked).unwrap();
+    }
+
+    /// Whether who trusts these, and has the lists in a file, lets somebody in.
+    fn admits(&self, trusted: &[Certificate], lists: &str, chain: &[Certificate]) -> bool {
+        let lists = RevocationFile::read(&self.path(lists)).unwrap().lists;
+        let policy = Policy::new(trusted.to_vec()).unwrap().with_crls(lists).unwrap();
+        judged(&policy, chain)
+    }
+}
+
+fn read(path: &Path) -> Vec<Certificate> {
+    Certificate::from_pem_bundle(fs::read(path).unwrap()).unwrap()
+}
+
+fn judged(policy: &Policy, chain: &[Certificate]) -> bool {
+    let ders: Vec<_> = chain.iter().map(|one| one.der().clone()).collect();
+    policy.judge(&ders, UnixTime::now()).is_ok()
+}
+
+/// The thief shows the certificate that he has, whoever replaced whom.
+#[test]
+fn a_node_that_is_revoked_by_its_key_is_refused_with_the_certificate_of_the_former_key_too() {
+    for is_retired in [false, true] {
+        let net = Net::new();
+        let old = NODES.map(|name| net.shown(&format!("{name}/node.crt")));
+        let rotation = net.switched("agencyA", &NODES);
+        if is_retired {
+            net.retire(rotation);
+        }
+        let new = NODES.map(|name| net.shown(&format!("{name}/node.crt")));
+        assert!(old[0][1].public_key() != new[0][1].public_key(), "the agency has another key");
+        let agency = net.authority("agencyA");
+        agency.revoke_node(&new[0][0].node_id().unwrap(), &[]).unwrap();
+        let trusted = net.shown("ca/ca.crt");
+        let verdicts = [&old[0], &new[0], &old[1], &new[1]].map(|chain| net.admits(&trusted, "agencyA/ca.crl", chain));
+        assert_eq!(verdicts, [false, false, true, true], "retired: {is_retired}");
+        let kin = agency.kin().unwrap();
+        assert_eq!(kin.iter().map(Authority::certificate).collect::<Vec<_>>(), [&old[0][1]]);
+        assert_eq!(kin[0].kin().unwrap()[0].certificate(), agency.certificate());
+        // Said again it changes nothing, and the lists go on.
+        let file = fs::read(agency.crl_path()).unwrap();
+        agency.revoke_node(&new[0][0].node_id().unwrap(), &[]).unwrap();
+        assert_eq!(fs::read(agency.crl_path()).unwrap(), file);
+        agency.revoke_node(&new[1][0].node_id().unwrap(), &[]).unwrap();
+        assert!(!net.admits(&trusted, "agencyA/ca.crl", &old[1]));
+    }
+}
+
+/// What lies in a drawer is the old certificate; what is in use was issued in its place.
+#[test]
+fn who_revokes_the_old_certificate_revokes_what_was_issued_in_its_place() {
+    let net = Net::new();
+    let old = net.shown("node0/node.crt");
+    net.retire(net.switched("agencyA", &NODES));
+    let new = net.shown("node0/node.crt");
+    let former = Authority::open_issuer_of(&old[0], &net.path("agencyA")).unwrap();
+    assert!(former.directory().starts_with(net.path("agencyA/former")));
+    former.distrust(&old[0]).unwrap();
+    let trusted = net.shown("ca/ca.crt");
+    for chain in [&old, &new] {
+        assert!(!net.admits(&trusted, "agencyA/ca.crl", chain), "{}", chain[1].serial());
+    }
+    assert!(net.admits(&trusted, "agencyA/ca.crl", &net.shown("node1/node.crt")));
+    let renewed = net.authority("agencyA").renew(&net.path("node0/node.crt"), None);
+    assert!(renewed.is_err(), "{renewed:?}");
+}
+
+#[test]
+fn an_agency_whose_key_is_revoked_is_refused_below_the_old_root_and_the_new_one() {
+    let net = Net::new();
+    let (root, before) = (net.shown("ca/ca.crt"), net.shown("node0/node.crt"));
+    drop(net.switched("ca", &["agencyA", "node0", "node1"]));
+    let trusted = [net.shown("ca/ca.crt"), root].concat();
+    net.authority("ca").revoke_key(&net.shown("agencyA/agency.crt")[0]).unwrap();
+    for chain in [before, net.shown("node0/node.crt")] {
+        assert!(!net.admits(&trusted, "ca/ca.crl", &chain));
+    }
+}
