@@ -141,3 +141,57 @@ fn an_agency_whose_key_is_revoked_is_refused_below_the_old_root_and_the_new_one(
         assert!(!net.admits(&trusted, "ca/ca.crl", &chain));
     }
 }
+
+fn ders(chain: &[Certificate]) -> Vec<rustls_pki_types::CertificateDer<'static>> {
+    chain.iter().map(|one| one.der().clone()).collect()
+}
+
+/// Some show certificates of the old root still and trust it alone; others are switched.
+#[test]
+fn who_comes_while_a_root_is_replaced_meets_those_of_before_and_those_of_after() {
+    let net = Net::new();
+    let old = net.shown("ca/ca.crt");
+    let _rotation = net.switched("ca", &["agencyA", "node0"]);
+    let [before, after] = ["node1", "node0"].map(|name| net.shown(&format!("{name}/node.crt")));
+    let (_, of_before) = Identity::load(&IdentityPaths::in_directory(net.path("node1"))).unwrap();
+    assert_eq!(of_before.anchors(), old);
+    let (root, agency) = (net.authority("ca"), net.authority("agencyA"));
+    let late = root.agency("agencyB", &net.path("agencyB"), Validity::days(9)).unwrap();
+    assert_eq!(net.authority("agencyB").certificate(), late.certificate());
+    let issuers = [("root", root), ("agency", agency), ("late", late), ("again", net.authority("agencyB"))];
+    for (name, issuer) in issuers {
+        let path = net.path(name);
+        issuer.issue(Kind::Node, name, &path, Validity::days(5)).unwrap();
+        let (own, policy) = Identity::load(&IdentityPaths::in_directory(&path)).unwrap();
+        assert!(of_before.judge(&own.chain, UnixTime::now()).is_ok(), "{name} at one of before");
+        assert!(judged(&policy, &before) && judged(&policy, &after), "those of before and after at {name}");
+        let path = net.path(&format!("{name}-boss"));
+        issuer.issue(Kind::Operator, "boss", &path, Validity::days(5)).unwrap();
+        let boss = read(&path.join("operator.crt"));
+        assert!(of_before.admit_operator(&ders(&boss), UnixTime::now()).is_ok(), "{name}'s operator at one of before");
+        assert!(
+            judged(&Policy::new(read(&path.join("ca.crt"))).unwrap(), &before),
+            "one of before to {name}'s operator"
+        );
+    }
+    // The cross-certificate makes nobody a root.
+    let is_root = |one: &Certificate| one.is_signed_by(one);
+    assert!(["agencyA", "agencyB", "root", "agency"].iter().all(|name| {
+        let trusted = net.shown(&format!("{name}/ca.crt"));
+        trusted.len() == 2 && trusted.iter().all(is_root)
+    }));
+}
+
+#[test]
+fn who_comes_once_the_old_root_is_retired_trusts_the_new_one_alone() {
+    let net = Net::new();
+    let old = Policy::new(net.shown("ca/ca.crt")).unwrap();
+    net.retire(net.switched("ca", &["agencyA", "node0", "node1"]));
+    for name in ["ca", "agencyA"] {
+        let path = net.path(&format!("late-{name}"));
+        net.authority(name).issue(Kind::Node, "late", &path, Validity::days(5)).unwrap();
+        assert_eq!(read(&path.join("ca.crt")), net.shown("ca/ca.crt"));
+        let (own, _) = Identity::load(&IdentityPaths::in_directory(&path)).unwrap();
+        assert!(old.judge(&own.chain, UnixTime::now()).is_ok(), "who was told nothing yet");
+    }
+}

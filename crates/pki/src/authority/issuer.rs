@@ -68,6 +68,8 @@ pub struct Issued {
     pub key: PrivateKey,
     /// Leaf, agency (if any), root.
     pub chain: Vec<Certificate>,
+    /// The roots that its holder has to trust, where it is not the last of the chain alone.
+    pub(super) trusted: Vec<Certificate>,
 }
 
 impl Issued {
@@ -157,7 +159,7 @@ impl Issuer {
     pub fn issue_v1(&self, kind: Kind, name: &str, validity: Validity) -> Result<Issued, AuthorityError> {
         let key = new_key(kind)?;
         let leaf = self.certify(Profile::bare(), subject_of(kind, name)?, key.spki()?, validity)?;
-        Ok(Issued { key, chain: self.below(leaf) })
+        Ok(Issued { key, chain: self.below(leaf), trusted: Vec::new() })
     }
 
     /// A leaf for the key and name of a request, which must be signed by that key. Of the request's subject the CN
@@ -284,7 +286,7 @@ impl Issuer {
         }
         let public = key.spki()?;
         let certificate = self.certify(Profile::agency(&public)?, subject("agency", name)?, public, validity)?;
-        Ok(Self::from_parts(key, self.below(certificate)))
+        Ok(self.above(certificate, key))
     }
 
     /// An agency below this root that takes another one's place under its name.
@@ -297,7 +299,7 @@ impl Issuer {
         let public = key.spki()?;
         let subject = Name::from_der(agency.subject_der())?;
         let certificate = self.certify(Profile::agency(&public)?, subject, public, capped(self, validity)?)?;
-        Ok(Self::from_parts(key, self.below(certificate)))
+        Ok(self.above(certificate, key))
     }
 
     /// A certificate by this root for the key and name of another that takes its place, so that who trusts this one accepts what
@@ -326,7 +328,7 @@ impl Issuer {
     ) -> Result<Issued, AuthorityError> {
         let public = key.spki()?;
         let leaf = self.certify(Profile::leaf(&public, kind.role())?, subject_of(kind, name)?, public, validity)?;
-        Ok(Issued { key, chain: self.below(leaf) })
+        Ok(Issued { key, chain: self.below(leaf), trusted: Vec::new() })
     }
 
     pub(crate) fn self_signed(
@@ -350,6 +352,17 @@ impl Issuer {
         validity: Validity,
     ) -> Result<Certificate, AuthorityError> {
         Template { profile, subject, key, validity, issuer: Some(self.certificate()) }.sign(&self.key)
+    }
+
+    /// The agency with this certificate below this root; who vouches for the root does so for what the agency issues.
+    fn above(&self, agency: Certificate, key: PrivateKey) -> Self {
+        let chain = std::iter::once(agency).chain(self.chain.iter().cloned()).collect();
+        Self::from_parts(key, chain).vouched_by(self.vouching.clone())
+    }
+
+    /// Its own certificate, and those by which other roots vouch for the root above it.
+    pub(super) fn with_vouching(&self) -> Vec<Certificate> {
+        std::iter::once(self.certificate()).chain(&self.vouching).cloned().collect()
     }
 
     fn below(&self, certificate: Certificate) -> Vec<Certificate> {

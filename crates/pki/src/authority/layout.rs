@@ -26,9 +26,8 @@ pub(super) fn write_leaf(directory: &Path, kind: Kind, issued: &Issued) -> Resul
     keep_key(&directory.join(format!("{base}.key")), &issued.key)?;
     // FISCO BCOS's RSA files hold one certificate each, its secp256k1 files the whole chain.
     let shown = if kind.is_rsa() { &issued.chain[..1] } else { &issued.chain[..] };
-    if let Some(root) = issued.chain.last() {
-        trust(&directory.join("ca.crt"), root)?;
-    }
+    let last = issued.chain.last().map(std::slice::from_ref).unwrap_or_default();
+    trust(&directory.join("ca.crt"), if issued.trusted.is_empty() { last } else { &issued.trusted })?;
     if let Some(node) = issued.node_id() {
         let name = if kind == Kind::Node { "node.nodeid".to_owned() } else { format!("{base}.publickey") };
         Draft::public(&directory.join(name), &format!("{node}\n"))?.replace()?;
@@ -81,14 +80,15 @@ pub(super) fn pem_like(key: &PrivateKey, predecessor: &Path) -> Result<Zeroizing
     sealed.map_err(|source| AuthorityError::Locked { path: predecessor.into(), source })
 }
 
-/// Writes a `ca.crt`, or leaves the one that names this root among others.
-pub(super) fn trust(path: &Path, root: &Certificate) -> Result<(), AuthorityError> {
+/// Writes a `ca.crt`, or leaves the one that names these roots among others.
+pub(super) fn trust(path: &Path, roots: &[Certificate]) -> Result<(), AuthorityError> {
     remove_left_behind(path);
     if path.exists() {
-        let trusted = read_certificates(path)?.contains(root);
+        let held = read_certificates(path)?;
+        let trusted = roots.iter().all(|root| held.contains(root));
         return if trusted { Ok(()) } else { Err(AuthorityError::Exists { path: path.into() }) };
     }
-    Draft::public(path, &root.to_pem())?.create()
+    Draft::public(path, &bundle(roots))?.create()
 }
 
 /// Refuses a file in which something stands beside certificates, such as their private key: to write certificates in its place

@@ -84,7 +84,7 @@ pub fn take_first(
     let is_pinned = |one: &&Certificate| <[u8; 32]>::from(Sha256::digest(one.der())) == *root;
     let root = chain.iter().find(is_pinned).ok_or(RenewalFault::OtherRoot)?;
     let paths = IdentityPaths::in_directory(directory);
-    trust(&paths.ca, root)?;
+    trust(&paths.ca, std::slice::from_ref(root))?;
     let draft = Draft::public(&paths.cert, &bundle(chain))?;
     let written = IdentityPaths { cert: draft.written().into(), ..paths };
     let (identity, _) = Identity::load_at(&written, now).map_err(RenewalFault::directory)?;

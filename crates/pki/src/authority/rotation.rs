@@ -21,7 +21,7 @@ use std::{
 };
 
 pub use error::RotationError;
-pub(super) use files::{FOLDER, FORMER, PAIRS};
+pub(super) use files::{CROSS, FOLDER, FORMER, PAIRS};
 pub use seen::{Chosen, Sdks, SdksAt, Seen, Shown};
 use state::{ID_DIGITS, MAX_FILE, MAX_NAME, MAX_NODES, State};
 pub use state::{Rank, Step};
@@ -329,7 +329,7 @@ fn successor(directory: &Path, old: &Issuer, state: &State) -> Result<Option<Suc
         let reason = "its authority is the one to replace, as where a state was lost after the switch".to_owned();
         return Err(RotationError::Altered { path: place.join(format!("{base}.crt")), reason });
     }
-    let cross = folder.join("cross.crt");
+    let cross = folder.join(CROSS);
     let cross = if cross.exists() { read_certificates(&cross)?.into_iter().next() } else { None };
     let is_good =
         |cross: &Certificate| succession::is_same(cross, issuer.certificate()) && cross.is_signed_by(old.certificate());

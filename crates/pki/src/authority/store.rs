@@ -3,12 +3,16 @@ use std::{
     time::Duration,
 };
 
+use rustls_pki_types::UnixTime;
+
 use super::{
     AGENCY_DAYS, AuthorityError, CERTIFICATE_DAYS, Issued, Issuer, Kind, PrivateKey, ROOT_DAYS, Validity,
     draft::Draft,
     issuer::new_key,
     layout::{bundle, create_directory, keep_key, key_without_certificate, read_key, trust},
+    line::sorted,
     renewal,
+    rotation::{CROSS, FOLDER, FORMER},
 };
 use crate::{
     Certificate, CertificateRequest, RevocationFile, RevocationList, certificate::PublicKey,
@@ -23,6 +27,8 @@ use crate::{
 pub struct Authority {
     directory: PathBuf,
     issuer: Issuer,
+    /// The roots that who is issued something has to trust: while a root is replaced, both.
+    trusted: Vec<Certificate>,
     /// How long a signature of its token is waited for; `None` is as long as it takes.
     patience: Option<Duration>,
 }
@@ -38,7 +44,7 @@ impl Authority {
         let issuer = Issuer::self_signed(name, key, validity, false)?;
         create_directory(directory)?;
         write_issuer(directory, "ca", &issuer)?;
-        Ok(Self { directory: directory.into(), issuer, patience: None })
+        Ok(Self { directory: directory.into(), trusted: issuer.chain().to_vec(), issuer, patience: None })
     }
 
     /// Opens an agency's folder, or a root's. Folders made by `build_chain.sh` serve too.
@@ -47,14 +53,19 @@ impl Authority {
     /// When there is no authority in it, or its files do not fit together.
     pub fn open(directory: &Path) -> Result<Self, AuthorityError> {
         let holds = |base: &str| ["key", "crt"].iter().all(|kind| directory.join(format!("{base}.{kind}")).exists());
-        let issuer = if holds("agency") {
-            open_issuer(directory, "agency", &read_certificates(&directory.join("ca.crt"))?)?
+        let (issuer, trusted) = if holds("agency") {
+            let trusted = read_certificates(&directory.join("ca.crt"))?;
+            (open_issuer(directory, "agency", &trusted)?, trusted)
         } else if holds("ca") {
-            open_issuer(directory, "ca", &[])?
+            let issuer = open_issuer(directory, "ca", &[])?;
+            let root = issuer.certificate();
+            let trusted = std::iter::once(root.clone()).chain(predecessors_in_use(directory, root)).collect();
+            let vouching = crosses(directory, root);
+            (issuer.vouched_by(vouching), trusted)
         } else {
             return Err(AuthorityError::NoAuthority { path: directory.into() });
         };
-        Ok(Self { directory: directory.into(), issuer, patience: None })
+        Ok(Self { directory: directory.into(), issuer, trusted, patience: None })
     }
 
     /// The same, for those who wait for a signature no longer than so.
@@ -83,8 +94,8 @@ impl Authority {
         let key = key_without_certificate(directory, "agency", || Ok(PrivateKey::secp256k1()))?;
         let issuer = self.issuer.agency_for(key, name, capped(&self.issuer, validity)?)?;
         create_directory(directory)?;
-        trust(&directory.join("ca.crt"), issuer.root_certificate())?;
-        let agency = Self { directory: directory.into(), issuer, patience: None };
+        trust(&directory.join("ca.crt"), &self.trusted)?;
+        let agency = Self { directory: directory.into(), issuer, trusted: self.trusted.clone(), patience: None };
         agency.channel_issuer()?;
         write_issuer(directory, "agency", &agency.issuer)?;
         Ok(agency)
@@ -113,7 +124,10 @@ impl Authority {
         let channel = if kind.is_rsa() { Some(self.channel_issuer()?) } else { None };
         let issuer = channel.as_ref().unwrap_or(&self.issuer);
         self.refuse_barred(issuer, &key.spki_der()?, name)?;
-        let issued = issuer.issue_for(key, kind, name, capped(issuer, validity)?)?;
+        let mut issued = issuer.issue_for(key, kind, name, capped(issuer, validity)?)?;
+        if !kind.is_rsa() {
+            issued.trusted.clone_from(&self.trusted);
+        }
         issued.write(directory, kind)?;
         Ok(issued)
     }
@@ -275,7 +289,9 @@ pub(super) fn capped(issuer: &Issuer, validity: Validity) -> Result<Validity, Au
 
 pub(super) fn write_issuer(directory: &Path, base: &str, issuer: &Issuer) -> Result<(), AuthorityError> {
     keep_key(&directory.join(format!("{base}.key")), issuer.key())?;
-    Draft::public(&directory.join(format!("{base}.crt")), &issuer.certificate().to_pem())?.create()
+    // A root is trusted by its own certificate, and nobody is to trust one by which another root vouches for it.
+    let shown = if base == "agency" { issuer.with_vouching() } else { vec![issuer.certificate().clone()] };
+    Draft::public(&directory.join(format!("{base}.crt")), &bundle(&shown))?.create()
 }
 
 /// Where the RSA authority of an authority in this folder is.
@@ -309,6 +325,25 @@ pub(super) fn open_issuer_with(key_path: &Path, path: &Path, above: &[Certificat
     let vouching =
         bundle.into_iter().filter(|one| issuer.as_ref().is_some_and(|issuer| vouches(one, issuer))).collect();
     Ok(Issuer::from_parts(key, std::iter::once(certificate).chain(issuer).collect()).vouched_by(vouching))
+}
+
+/// The certificates by which roots vouch for this one, whose place it took, or takes now.
+fn crosses(directory: &Path, root: &Certificate) -> Vec<Certificate> {
+    let over = sorted(&directory.join(FORMER));
+    let places = std::iter::once(directory.to_owned()).chain(over).map(|place| place.join(FOLDER).join(CROSS));
+    let held = places.filter_map(|path| read_certificates(&path).ok()).flatten();
+    held.filter(|one| vouches(one, root) && one.is_valid_at(UnixTime::now())).collect()
+}
+
+/// The root whose place this one takes while others show certificates of that still: until it is retired.
+fn predecessors_in_use(directory: &Path, root: &Certificate) -> Vec<Certificate> {
+    let cross = read_certificates(&directory.join(FOLDER).join(CROSS)).unwrap_or_default();
+    let cross: Vec<_> = cross.into_iter().filter(|one| vouches(one, root)).collect();
+    let former = sorted(&directory.join(FORMER)).into_iter();
+    let roots = former.filter_map(|folder| read_certificates(&folder.join("ca.crt")).ok()).flatten();
+    let is_in_use =
+        |one: &Certificate| one.is_valid_at(UnixTime::now()) && cross.iter().any(|cross| cross.is_signed_by(one));
+    roots.filter(is_in_use).collect()
 }
 
 /// Whether it is another authority's certificate for a root's key, as there is one while a root is rotated.

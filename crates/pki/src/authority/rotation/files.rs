@@ -17,6 +17,9 @@ use crate::{
 pub(in crate::authority) const FOLDER: &str = "rotation";
 pub(in crate::authority) const FORMER: &str = "former";
 
+/// In the folder of a root's rotation: the old root's certificate for the new one.
+pub(in crate::authority) const CROSS: &str = "cross.crt";
+
 /// In the folder of a rotation: what was issued, and in the place of which.
 pub(in crate::authority) const PAIRS: &str = "pairs";
 

@@ -10,7 +10,7 @@ use rustls_pki_types::UnixTime;
 
 use super::{
     Chosen, Done, Rank, Rotation, RotationError, Sdks, Seen, Step, Successor,
-    files::{AtHand, Found, certificates, find, replace},
+    files::{AtHand, CROSS, Found, certificates, find, replace},
     succession::Succession,
 };
 use crate::{
@@ -206,7 +206,7 @@ impl Rotation {
             }
         };
         let cross = self.old.vouch_for_root(issuer.certificate())?;
-        Draft::public(&self.folder().join("cross.crt"), &cross.to_pem())?.replace()?;
+        Draft::public(&self.folder().join(CROSS), &cross.to_pem())?.replace()?;
         Ok(Successor { issuer, cross: Some(cross) })
     }
 
