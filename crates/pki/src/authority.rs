@@ -26,7 +26,7 @@ pub(crate) use issuer::subject_of;
 pub use issuer::{Issued, Issuer, Kind, RevocationDates};
 pub use issuing::{Asked, IssueError, IssuingDesk, IssuingRules, Newcomer, issued_to};
 pub use joining::{Invitation, Invitations, JoinRefusal};
-pub use layout::refuse_replacing;
+pub use layout::{holder, refuse_replacing};
 pub use private_key::PrivateKey;
 pub use renewed::{RenewalFault, Renewed, renewal_request, take_first, take_renewed};
 pub use rotation::{Chosen, Done, OldAgency, Plan, Rank, Rotation, RotationError, Sdks, SdksAt, Seen, Shown, Step};

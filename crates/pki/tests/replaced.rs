@@ -11,7 +11,10 @@ use std::{
 
 use nuncio_pki::{
     Certificate, Identity, IdentityPaths, Policy, RevocationFile,
-    authority::{Authority, Chosen, Kind, OldAgency, Plan, Rotation, Sdks, Seen, Validity},
+    authority::{
+        Asked, Authority, AuthorityError, Chosen, IssueError, IssuingDesk, IssuingRules, Kind, OldAgency, Plan, Rotation,
+        Sdks, Seen, Validity, renewal_request, take_renewed,
+    },
 };
 use rustls_pki_types::UnixTime;
 
@@ -63,6 +66,16 @@ impl Net {
             Seen { node_id: chain[0].node_id().unwrap().to_string(), name: name.into(), chain, reachable: true }
         });
         rotation.retire(&seen, &BTreeSet::new(), Sdks::CutOff, OldAgency::Unrevoked).unwrap();
+    }
+
+    /// A copy of a folder, which no rotation has at hand.
+    fn far(&self, name: &str) -> PathBuf {
+        let far = self.path(&format!("far-{name}"));
+        fs::create_dir(&far).unwrap();
+        for file in ["node.key", "node.crt", "ca.crt"] {
+            fs::copy(self.path(name).join(file), far.join(file)).unwrap();
+        }
+        far
     }
 
     /// Whether who trusts these, and has the lists in a file, lets somebody in.
@@ -194,4 +207,63 @@ fn who_comes_once_the_old_root_is_retired_trusts_the_new_one_alone() {
         let (own, _) = Identity::load(&IdentityPaths::in_directory(&path)).unwrap();
         assert!(old.judge(&own.chain, UnixTime::now()).is_ok(), "who was told nothing yet");
     }
+}
+
+/// As a node asks with what lies in its folder.
+fn asked(folder: &Path) -> Asked {
+    let chain = read(&folder.join("node.crt"));
+    let request = renewal_request(&folder.join("node.key"), &chain[0]).unwrap().der().to_vec();
+    Asked { source: chain[0].node_id().unwrap(), request, chain: ders(&chain) }
+}
+
+#[test]
+fn who_holds_a_certificate_of_the_former_key_is_renewed_by_the_new_one_if_one_was_issued_in_its_place() {
+    for is_retired in [false, true] {
+        let net = Net::new();
+        net.authority("agencyA").issue(Kind::Node, "stray", &net.path("stray"), Validity::days(20)).unwrap();
+        let [far, stray] = ["node0", "stray"].map(|name| net.far(name));
+        let rotation = net.switched("agencyA", &NODES);
+        if is_retired {
+            net.retire(rotation);
+        }
+        let (now, policy) = (UnixTime::now(), Policy::new(net.shown("ca/ca.crt")).unwrap());
+        let rules = IssuingRules { lifetime: std::time::Duration::from_secs(86_400), only: Vec::new(), per_hour: 12 };
+        let mut desk = IssuingDesk::open(&net.path("agencyA"), rules, now).unwrap();
+        let chain = desk.renew(&asked(&far), &policy, now).unwrap();
+        assert_eq!(chain[1], net.shown("agencyA/agency.crt")[0]);
+        let paths = IdentityPaths::in_directory(&far);
+        let (before, _) = Identity::load(&paths).unwrap();
+        let _ = take_renewed(&ders(&chain), &before.certificate, &paths, now).unwrap().put().unwrap();
+        desk.renew(&asked(&far), &policy, now).unwrap();
+        // Nobody chose to have this one certified by the new key.
+        let refused = desk.renew(&asked(&stray), &policy, now);
+        assert!(matches!(refused, Err(IssueError::OtherAgency { .. })), "{refused:?}");
+        // Who was taken back since gets nothing, whichever of the two it shows.
+        net.authority("agencyA").distrust(&net.shown("node0/node.crt")[0]).unwrap();
+        let own = &before.certificate;
+        let shown = own.presented().map(Certificate::to_pem).collect::<String>();
+        fs::write(far.join("node.crt"), shown).unwrap();
+        assert!(desk.renew(&asked(&far), &policy, now).is_err());
+        assert!(net.authority("agencyA").renew(&far.join("node.crt"), None).is_err());
+    }
+}
+
+/// A node that was down for longer than its certificate lasts.
+#[test]
+fn an_operator_renews_a_certificate_of_the_former_key_where_one_was_issued_in_its_place() {
+    let net = Net::new();
+    net.authority("agencyA").issue(Kind::Node, "stray", &net.path("stray"), Validity::days(20)).unwrap();
+    let [far, stray] = ["node0", "stray"].map(|name| net.far(name));
+    drop(net.switched("agencyA", &NODES));
+    let agency = net.authority("agencyA");
+    let before = read(&far.join("node.crt"));
+    let renewed = agency.renew(&far.join("node.crt"), Some(9)).unwrap();
+    let (own, _) = Identity::load(&IdentityPaths::in_directory(&far)).unwrap();
+    assert_eq!((own.certificate.certificate(), &own.chain[1]), (&renewed, agency.certificate().der()));
+    assert_eq!(read(&far.join("node.crt")).len(), before.len());
+    agency.renew(&far.join("node.crt"), None).unwrap();
+    let refused = agency.renew(&stray.join("node.crt"), None).unwrap_err();
+    assert!(matches!(refused, AuthorityError::NotIssuedHere { .. }), "{refused}");
+    assert!(refused.to_string().contains("with another key than it has now"), "{refused}");
+    assert!(refused.hint().unwrap().contains("cert request"), "{:?}", refused.hint());
 }

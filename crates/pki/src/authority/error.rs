@@ -41,6 +41,16 @@ pub enum AuthorityError {
         /// The file.
         path: PathBuf,
     },
+    /// A file of certificates is for nobody in particular.
+    #[error("{} begins with the certificate of {authority}, an authority, and holds that of {leaf} and others: it is not known which is meant", path.display())]
+    Ambiguous {
+        /// The file.
+        path: PathBuf,
+        /// Whose is the first, RFC 4514.
+        authority: String,
+        /// Whose is the first that is no authority's, RFC 4514.
+        leaf: String,
+    },
     /// What is asked for was taken back.
     #[error("{what} gets no new certificate: {} takes {taken} back", list.display())]
     TakenBack {
@@ -118,7 +128,7 @@ pub enum AuthorityError {
         not_after: String,
     },
     /// A certificate to renew or revoke is not this authority's.
-    #[error("certificate of {subject} was issued by {issuer}, not by {authority}")]
+    #[error("certificate of {subject} was issued by {issuer}, {}", not_by(issuer, authority))]
     NotIssuedHere {
         /// Whose.
         subject: String,
@@ -169,6 +179,10 @@ pub enum AuthorityError {
     },
 }
 
+fn not_by(issuer: &str, authority: &str) -> String {
+    if issuer == authority { "with another key than it has now".to_owned() } else { format!("not by {authority}") }
+}
+
 impl AuthorityError {
     /// What mends it.
     pub fn hint(&self) -> Option<String> {
@@ -207,7 +221,13 @@ impl AuthorityError {
             Self::Mismatch { cert, .. } => format!("nuncio cert inspect {}", argument(cert)),
             Self::NotARoot { .. } => "give the root's folder with --ca".into(),
             Self::Expired { .. } => "make a new root with nuncio ca init and add it to every ca.crt first".into(),
+            Self::NotIssuedHere { issuer, authority, .. } if issuer == authority => {
+                "a former key of that authority issued it, or another authority of that name: nuncio cert request NAME --out DIR takes \
+                 the key that lies in DIR, and nuncio ca sign DIR/node.csr --ca DIR --out FILE gives it a certificate"
+                    .into()
+            }
             Self::NotIssuedHere { issuer, .. } => format!("give the folder of {issuer} with --ca"),
+            Self::Ambiguous { .. } => "move the one that is meant into a file of its own and name that".into(),
             Self::Changed { .. } => "report it with the output of nuncio cert inspect of the certificate".into(),
             Self::Unsound { source, .. } => source.hint(),
             Self::ListLost { path, .. } => format!(

@@ -86,13 +86,13 @@ impl IssuingDesk {
     pub fn renew(&mut self, asked: &Asked, policy: &Policy, now: UnixTime) -> Result<Vec<Certificate>, IssueError> {
         self.take_turn(asked, now)?;
         let credential = asked.judge(policy, now)?;
-        self.refuse_foreign(&credential)?;
+        let own = self.own_of(&credential)?;
         self.refuse_unlisted(&credential)?;
         self.ledger.forget_ended(now);
         self.ledger.refuse_full(asked.source)?;
-        self.refuse_revoked(asked.source, Some(credential.certificate()), policy)?;
+        self.refuse_revoked(asked.source, &[credential.certificate(), &own], policy)?;
         let validity = capped(self.authority.issuer(), lasting(now, self.rules.lifetime))?;
-        let chain = self.authority.issuer().renew(credential.certificate(), validity)?;
+        let chain = self.authority.issuer().renew(&own, validity)?;
         let ders: Vec<CertificateDer<'_>> = chain.iter().map(|one| one.der().clone()).collect();
         policy.judge(&ders, now).map_err(|source| IssueError::Unsound(source.into()))?;
         self.ledger.note(asked.source, credential.certificate())?;
@@ -114,12 +114,18 @@ impl IssuingDesk {
         counted.take(asked.source, now)
     }
 
-    /// The very key of this authority must have issued what is shown.
-    fn refuse_foreign(&self, credential: &Credential) -> Result<(), IssueError> {
-        if credential.certificate().is_signed_by(self.certificate()) {
-            return Ok(());
+    /// The very key of this authority must have issued what is shown, or what a rotation issued in its place: for whom that
+    /// did is somebody's choice, and nobody else comes over from the former key.
+    fn own_of(&self, credential: &Credential) -> Result<Certificate, IssueError> {
+        let shown = credential.certificate();
+        if shown.is_signed_by(self.certificate()) {
+            return Ok(shown.clone());
         }
-        Err(IssueError::OtherAgency { issuer: credential.issuer.clone(), agency: self.certificate().subject() })
+        let is_former = self.authority.former_certificates().any(|former| shown.is_signed_by(&former));
+        let made = if is_former { self.authority.issued_in_place_of(shown) } else { None };
+        let other =
+            || IssueError::OtherAgency { issuer: credential.issuer.clone(), agency: self.certificate().subject() };
+        made.ok_or_else(other)
     }
 
     fn refuse_unlisted(&self, credential: &Credential) -> Result<(), IssueError> {
@@ -133,15 +139,15 @@ impl IssuingDesk {
 
     /// Somebody of whom one certificate was taken back has lost the trust in its key, whichever certificate it shows: what
     /// was noted here counts, and besides the lists in force in the network the one that lies in the authority's folder.
-    fn refuse_revoked(&self, node: NodeId, shown: Option<&Certificate>, policy: &Policy) -> Result<(), IssueError> {
+    fn refuse_revoked(&self, node: NodeId, shown: &[&Certificate], policy: &Policy) -> Result<(), IssueError> {
         // And of those whose place it took.
         let former: Vec<_> = self.authority.former_certificates().collect();
         let own = [self.authority.own_lists()?, self.authority.former_lists()?].concat();
         let signers = || std::iter::once(self.certificate()).chain(&former);
         let lists = || signers().flat_map(|one| policy.lists().of(one)).chain(&own).map(RevocationList::taken_back);
         let is_revoked = |serial: &[u8]| lists().any(|said| said.entries.contains_key(serial));
-        let shown = shown.map(Certificate::serial_bytes);
-        if let Some(serial) = shown.into_iter().chain(self.ledger.serials(node)).find(|serial| is_revoked(serial)) {
+        let shown = shown.iter().map(|one| one.serial_bytes());
+        if let Some(serial) = shown.chain(self.ledger.serials(node)).find(|serial| is_revoked(serial)) {
             return Err(IssueError::Revoked { serial: hex::encode(serial) });
         }
         // What another issuer of this authority has given it stands in no ledger here.

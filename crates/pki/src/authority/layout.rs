@@ -106,6 +106,24 @@ pub(super) fn holds_more(path: &Path) -> bool {
     blocks(&file, |label| !label.is_empty() && !label.ends_with("CERTIFICATE")).next().is_some() && !is_der(&file)
 }
 
+/// Which of a file's certificates it is for: the only one that is no authority's, in whatever order they stand, else the first.
+///
+/// # Errors
+/// When the first is an authority's and several are none's: then nobody knows.
+pub fn holder(bundle: &[Certificate], file: &Path) -> Result<usize, AuthorityError> {
+    let is_authority = |one: &Certificate| one.is_ca() || (one.is_v1() && one.is_signed_by(one));
+    let mut leaves = bundle.iter().enumerate().filter(|(_, one)| !is_authority(one));
+    match (leaves.next(), leaves.next()) {
+        (None, _) => Ok(0),
+        (Some((place, _)), None) => Ok(place),
+        (Some((0, _)), Some(_)) => Ok(0),
+        (Some((_, leaf)), Some(_)) => {
+            let (authority, leaf) = (bundle[0].subject(), leaf.subject());
+            Err(AuthorityError::Ambiguous { path: file.into(), authority, leaf })
+        }
+    }
+}
+
 pub(super) fn bundle(chain: &[Certificate]) -> String {
     chain.iter().map(Certificate::to_pem).collect()
 }

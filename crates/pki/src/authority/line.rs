@@ -62,7 +62,9 @@ impl Authority {
     /// What a rotation issued in the place of a certificate for the same key and name, by this very authority: of whoever was
     /// chosen then.
     pub(super) fn issued_in_place_of(&self, old: &Certificate) -> Option<Certificate> {
-        let is_it = |made: &Certificate| is_same(made, old) && made.is_signed_by(self.certificate());
+        let is_it = |made: &Certificate| {
+            is_same(made, old) && made.stated_roles() == old.stated_roles() && made.is_signed_by(self.certificate())
+        };
         pairs(self).into_iter().find(|(first, made)| is_same(first, old) && is_it(made)).map(|(_, made)| made)
     }
 

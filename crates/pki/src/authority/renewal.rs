@@ -16,21 +16,50 @@ use crate::{
     path::{Anchors, Leaf, refuse_time},
 };
 
-/// Renews the first certificate of a file; the others stay, but for those of the issuers that have been renewed themselves.
-/// The file is replaced once what was written has been read back and holds.
-pub(super) fn renew(file: &Path, issuer: &Issuer, validity: Validity) -> Result<Certificate, AuthorityError> {
+/// Renews the certificate at a place in a file; the others stay, but for those of the issuers that have been renewed themselves.
+pub(super) fn renew(
+    file: &Path,
+    place: usize,
+    issuer: &Issuer,
+    validity: Validity,
+) -> Result<Certificate, AuthorityError> {
     let old = read_certificates(file)?;
-    refuse_replacing(file)?;
-    let chain = issuer.renew(&old[0], validity)?;
-    let renewed = &chain[0];
+    let chain = issuer.renew(&old[place], validity)?;
     let newest = |one: &Certificate| chain.iter().find(|newer| is_newer(newer, one)).unwrap_or(one).clone();
-    let content: Vec<Certificate> = std::iter::once(renewed.clone()).chain(old[1..].iter().map(newest)).collect();
-    let draft = Draft::public(file, &bundle(&content))?;
-    let written = read_certificates(draft.written())?;
-    refuse_changed(&old[0], &written[0])?;
-    refuse_unsound(&written[0], issuer, &chain)?;
+    let mut content: Vec<Certificate> = old.iter().map(newest).collect();
+    content[place] = chain[0].clone();
+    replace(file, &old[place], (&content, place), (issuer, &chain))
+}
+
+/// Renews what another authority issued in the place of a file's certificate: above the old one stood another authority, so
+/// that the file gets the whole chain, the root too if it had one.
+pub(super) fn renew_in_place(
+    file: &Path,
+    old: &Certificate,
+    made: &Certificate,
+    (issuer, validity): (&Issuer, Validity),
+) -> Result<Certificate, AuthorityError> {
+    let is_root = |one: &Certificate| one.is_signed_by(one);
+    let chain = issuer.renew(made, validity)?;
+    let has_root = read_certificates(file)?.iter().any(is_root);
+    let content: Vec<Certificate> = chain.iter().filter(|one| has_root || !is_root(one)).cloned().collect();
+    replace(file, old, (&content, 0), (issuer, &chain))
+}
+
+/// The file is replaced once what was written has been read back and holds.
+fn replace(
+    file: &Path,
+    old: &Certificate,
+    (content, place): (&[Certificate], usize),
+    (issuer, chain): (&Issuer, &[Certificate]),
+) -> Result<Certificate, AuthorityError> {
+    refuse_replacing(file)?;
+    let draft = Draft::public(file, &bundle(content))?;
+    let mut written = read_certificates(draft.written())?;
+    refuse_changed(old, &written[place])?;
+    refuse_unsound(&written[place], issuer, chain)?;
     draft.replace()?;
-    Ok(renewed.clone())
+    Ok(written.swap_remove(place))
 }
 
 /// Whether it is of the same name and key and lasts longer.

@@ -9,7 +9,7 @@ use super::{
     AGENCY_DAYS, AuthorityError, CERTIFICATE_DAYS, Issued, Issuer, Kind, PrivateKey, ROOT_DAYS, Validity,
     draft::Draft,
     issuer::new_key,
-    layout::{bundle, create_directory, keep_key, key_without_certificate, read_key, trust},
+    layout::{bundle, create_directory, holder, keep_key, key_without_certificate, read_key, trust},
     line::sorted,
     renewal,
     rotation::{CROSS, FOLDER, FORMER},
@@ -153,15 +153,18 @@ impl Authority {
         Ok(chain[0].clone())
     }
 
-    /// Replaces the first certificate of `file` by a new one for the same name, key and purpose, which ends `days` from now
-    /// or with this authority; without `days`, as many as such a certificate has by default. An authority's own certificate is
-    /// renewed like any other, a root's by itself. The key is not needed, and the file stays as it is unless the new
-    /// certificate holds.
+    /// Replaces the certificate that `file` is for (see [`holder`]) by a new one for the same name, key and purpose, which ends
+    /// `days` from now or with this authority; without `days`, as many as such a certificate has by default. An authority's own
+    /// certificate is renewed like any other, a root's by itself. The key is not needed, and the file stays as it is unless the
+    /// new certificate holds. Where this authority took the place of who issued it, the new one is by this one, with what
+    /// stands above it, for whom the rotation had issued one.
     ///
     /// # Errors
-    /// When neither this authority nor its RSA authority issued it, or it was taken back.
+    /// When neither this authority nor its RSA authority issued it, nor another in its place, or it was taken back.
     pub fn renew(&self, file: &Path, days: Option<u32>) -> Result<Certificate, AuthorityError> {
-        let old = read_certificates(file)?.swap_remove(0);
+        let bundle = read_certificates(file)?;
+        let place = holder(&bundle, file)?;
+        let old = bundle[place].clone();
         let channel = self.channel_issuer_there()?.filter(|channel| old.is_signed_by(channel.certificate()));
         let issuer = channel.as_ref().unwrap_or(&self.issuer);
         if let Some(list) = self.lists_of(issuer)?.into_iter().find(|list| list.ends(&old)) {
@@ -177,13 +180,24 @@ impl Authority {
             (false, false) => CERTIFICATE_DAYS,
         };
         let validity = Validity::days(days.unwrap_or(default));
-        renewal::renew(file, issuer, if is_own { validity } else { capped(issuer, validity)? })
+        let validity = if is_own { validity } else { capped(issuer, validity)? };
+        let is_former = || self.former_certificates().any(|former| old.is_signed_by(&former));
+        let made = if is_former() { self.issued_in_place_of(&old) } else { None };
+        match made {
+            Some(made) if self.is_taken_back(&made)? => Err(self.taken_back(old.subject(), "its certificate")),
+            Some(made) => renewal::renew_in_place(file, &old, &made, (issuer, validity)),
+            None => renewal::renew(file, place, issuer, validity),
+        }
     }
 
     /// Whoever was trusted no more is not certified under the same key: of a new certificate nobody's list knows.
     fn refuse_barred(&self, issuer: &Issuer, key: &[u8], what: &str) -> Result<(), AuthorityError> {
         let is_barred = self.is_barred(issuer, &PublicKey::from_der(key)?.id())?;
         if is_barred { Err(self.taken_back(what.to_owned(), "its key")) } else { Ok(()) }
+    }
+
+    fn is_taken_back(&self, certificate: &Certificate) -> Result<bool, AuthorityError> {
+        Ok(self.own_lists()?.iter().any(|list| list.ends(certificate)))
     }
 
     /// Whether this authority says anything of a key, or one whose place it took.

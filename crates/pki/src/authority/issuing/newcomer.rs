@@ -50,7 +50,7 @@ impl IssuingDesk {
         self.authority.follow()?;
         self.ledger.forget_ended(now);
         self.ledger.refuse_full(node)?;
-        self.refuse_revoked(node, None, policy)?;
+        self.refuse_revoked(node, &[], policy)?;
         if !invitations.claim(newcomer.id, node)? {
             return Err(JoinRefusal::Used.into());
         }
