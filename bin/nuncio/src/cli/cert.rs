@@ -6,7 +6,7 @@ use clap::{ValueEnum, value_parser};
 use nuncio_identity::NodeId;
 use nuncio_pki::{
     Certificate, ListSummary, RevocationFile, Summary,
-    authority::{Authority, CERTIFICATE_DAYS, Kind, Validity, issued_to, request},
+    authority::{Authority, CERTIFICATE_DAYS, Kind, Validity, holder, issued_to, request},
     inspect, inspect_lists, read_file,
 };
 use rustls_pki_types::UnixTime;
@@ -157,7 +157,7 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
         Action::Revoke { file, node, key, ca } => {
             match (file, node) {
                 (Some(file), _) => {
-                    let certificate = first(&certificate_of(file)?)?;
+                    let certificate = held_in(&certificate_of(file)?)?;
                     let authority = Authority::open_issuer_of(&certificate, &ca)?;
                     if key {
                         authority.revoke_key(&certificate)?
@@ -320,11 +320,13 @@ fn holds_lists(file: &Path) -> bool {
     }
 }
 
-fn first(file: &Path) -> Result<Certificate, Failure> {
+/// The certificate that a file is for.
+fn held_in(file: &Path) -> Result<Certificate, Failure> {
     let bundle = Certificate::load(file);
     let mut bundle =
         bundle.map_err(|error| Failure::configuration("certificates", causes(&error)).hint(error.hint()))?;
-    Ok(bundle.swap_remove(0))
+    let place = holder(&bundle, file)?;
+    Ok(bundle.swap_remove(place))
 }
 
 /// The certificate that a path names, which may be the directory of whoever holds it.

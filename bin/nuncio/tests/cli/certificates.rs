@@ -347,6 +347,42 @@ fn nothing_is_overwritten() {
     assert_eq!(fs::read(chain.path("ca/ca.key")).unwrap(), key);
 }
 
+/// Nodes take the certificates of a file in any order, and whoever says the node means the node.
+#[test]
+fn of_a_file_in_which_an_agency_comes_first_the_node_is_meant() {
+    let chain = Chain::new();
+    chain.issue("node0", &[]);
+    chain.issue("node1", &[]);
+    let file = chain.path("node0/node.crt");
+    let read = |file: &Path| nuncio_pki::Certificate::load(file).unwrap();
+    let write = |certificates: &[&nuncio_pki::Certificate]| {
+        fs::write(&file, certificates.iter().map(|one| one.to_pem()).collect::<String>()).unwrap();
+    };
+    let (held, other) = (read(&file), read(&chain.path("node1/node.crt")));
+    write(&[&held[1], &held[0]]);
+    nuncio(["cert", "renew", chain.text("node0"), "--ca", chain.text("agencyA")]).must_succeed();
+    let renewed = read(&file);
+    assert_eq!((&renewed[0], renewed[1].public_key(), renewed.len()), (&held[1], held[0].public_key(), 2));
+    assert_ne!(renewed[1], held[0]);
+    let all = chain.path("").display().to_string();
+    nuncio(["cert", "revoke", chain.text("node0"), "--ca", &all]).must_succeed();
+    assert!(!chain.path("ca/ca.crl").exists(), "the agency is revoked with all that it issued");
+    let lists = nuncio_pki::RevocationFile::read(&chain.path("agencyA/ca.crl")).unwrap().lists;
+    assert!(lists[0].lists(&renewed[1]));
+    // Of two nobody knows.
+    write(&[&held[1], &held[0], &other[0]]);
+    for command in ["revoke", "renew"] {
+        let run = nuncio(["cert", command, chain.text("node0"), "--ca", chain.text("agencyA")]);
+        assert_eq!(run.code, 78, "{}", run.stderr);
+        assert!(run.stderr.contains("CN=agencyA") && run.stderr.contains("CN=node0"), "{}", run.stderr);
+    }
+    // Whose is first is no authority's: it is that one's.
+    write(&[&other[0], &held[0], &held[1]]);
+    nuncio(["cert", "revoke", chain.text("node0"), "--ca", &all]).must_succeed();
+    let lists = nuncio_pki::RevocationFile::read(&chain.path("agencyA/ca.crl")).unwrap().lists;
+    assert!(lists[0].lists(&other[0]) && !lists[0].lists(&held[0]));
+}
+
 #[test]
 fn a_file_that_is_no_certificate_is_78() {
     let directory = tempfile::tempdir().unwrap();
