@@ -146,6 +146,15 @@ events! {
         /// Certificates on it.
         revoked: usize,
     };
+    /// A revocation list that was in force found no room any more: what it revokes counts again.
+    ListGone = "list_gone", Member {
+        /// Its issuer, RFC 4514.
+        issuer: Text,
+        /// Its number or date.
+        edition: Text,
+        /// Certificates on it.
+        revoked: usize,
+    };
     /// A revocation list from the network was refused.
     ListRefused = "list_refused", Member {
         /// The door or judge, and the cause as metrics call it.

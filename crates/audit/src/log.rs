@@ -20,6 +20,7 @@ pub(crate) fn write(event: &Event, News { left_out }: News) {
         | Event::NodeBanned { .. }
         | Event::DuplicateIdentity { .. }
         | Event::ListTaken { .. }
+        | Event::ListGone { .. }
         | Event::ListRefused { .. }
         | Event::CertificateIssued { .. }
         | Event::CertificateNotIssued { .. }
@@ -115,6 +116,9 @@ fn of_peer(event: &Event, left_out: Option<u64>) {
         }
         Event::ListTaken { peer, issuer, edition, revoked } => {
             tracing::info!(peer = peer.as_ref().map(short).map(tracing::field::display), %issuer, %edition, revoked, left_out, "took a newer revocation list");
+        }
+        Event::ListGone { issuer, edition, revoked } => {
+            tracing::error!(%issuer, %edition, revoked, left_out, "a revocation list found no room any more beside those of [identity] crl and of trusted authorities, and what it revokes counts again");
         }
         Event::ListRefused { refused, peer, cause } => {
             tracing::warn!(peer = %short(peer), error = %cause, %refused, left_out, "refused a revocation list");

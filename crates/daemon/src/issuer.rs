@@ -79,7 +79,7 @@ async fn merge(desk: &Desk, control: &Control) -> Result<bool, AuthorityError> {
     let put = |current: &Policy| current.clone().with_newest(file.lists.clone(), &known, UnixTime::now());
     control.enforce(put).await;
     let present = control.policy.load_full();
-    nuncio_node::tell_gone(&present.lists().gone_since(former.lists()));
+    nuncio_node::tell_gone(&control.audit, &present.lists().gone_since(former.lists()));
     control.tell_policy(&former, &present);
     Ok(true)
 }

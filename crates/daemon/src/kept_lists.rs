@@ -5,8 +5,10 @@ mod pace;
 
 use std::{sync::Arc, time::Instant};
 
+use arc_swap::ArcSwap;
+use nuncio_audit::Audit;
 use nuncio_node::tell_gone;
-use nuncio_pki::{Certificate, Lists, MAX_CHAIN_BYTES, Policy, RevocationList};
+use nuncio_pki::{Certificate, Lists, MAX_CHAIN_BYTES, Policy, RevocationList, SharedPolicy};
 use rustls_pki_types::UnixTime;
 use tokio::{sync::watch, time::sleep_until};
 
@@ -102,11 +104,11 @@ impl Kept {
         Self { lists: policy.lists().remembered().cloned().collect(), agencies: policy.list_signers() }
     }
 
-    /// Puts them into force again.
-    pub(crate) fn restore(&self, policy: Policy, now: UnixTime) -> Policy {
+    /// Puts them into force again, in the policy that is in use from then on.
+    pub(crate) fn restore(&self, policy: Policy, now: UnixTime, audit: &Audit) -> SharedPolicy {
         let (policy, gone) = policy.with_former(self.lists.iter().cloned(), &self.agencies, now);
-        tell_gone(&gone);
-        policy
+        tell_gone(audit, &gone);
+        Arc::new(ArcSwap::from_pointee(policy))
     }
 
     /// Says how many bytes it took.

@@ -134,7 +134,7 @@ impl Control {
             policy
         })
         .await;
-        tell_gone(&gone.into_inner().unwrap_or_else(PoisonError::into_inner));
+        tell_gone(&self.audit, &gone.into_inner().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Shows a certificate that this node has got for itself, at all its ports.

@@ -120,7 +120,7 @@ impl Daemon {
         let newcomers = enrolment_port(config, &credentials.identity, issuing.as_ref()).await?;
         let kept = Kept::load(&data)?;
         let own_certificate = Arc::new(ArcSwap::from_pointee(credentials.identity.certificate.clone()));
-        let policy = Arc::new(ArcSwap::from_pointee(kept.restore(state.restrict(credentials.policy), UnixTime::now())));
+        let policy = kept.restore(state.restrict(credentials.policy), UnixTime::now(), &audit);
         let (rights, own, metrics) = (rights(config)?, own_party(&credentials.identity), Metrics::new());
         let (clients, admin_tls) = (clients(config, &metrics), admin_tls(config, &credentials.identity, &policy)?);
         let mut node_config = node_config(&state, credentials.identity, policy.clone());

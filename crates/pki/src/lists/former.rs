@@ -44,16 +44,16 @@ impl Lists {
         self.signed.iter().map(|one| &one.list).chain(self.miscounted.values()).chain(kept)
     }
 
-    /// Those that had to make room since then, and that nobody sends again: what a former authority or an unknown one signed.
+    /// Those that had to make room since then, whose signers have none here now: what they revoke counts again.
     pub fn gone_since(&self, before: &Self) -> Vec<RevocationList> {
         let has_one_of = |id: SignerId| self.signed.iter().any(|one| one.id == id);
-        let former = before.signed.iter().filter(|one| !one.is_vouched && !has_one_of(one.id)).map(|one| &one.list);
+        let known = before.signed.iter().filter(|one| !has_one_of(one.id)).map(|one| &one.list);
         // One that was claimed meanwhile may have been older than what its signer has here.
         let is_claimed = |list: &RevocationList| {
             self.signed.iter().any(|one| one.way.first().is_some_and(|signer| list.is_signed_by(signer)))
         };
         let unknown = before.unclaimed().filter(|list| !self.has(list) && !is_claimed(list));
-        former.chain(unknown).cloned().collect()
+        known.chain(unknown).cloned().collect()
     }
 
     /// Whether this very list is here.
