@@ -347,6 +347,16 @@ fn nothing_is_overwritten() {
     assert_eq!(fs::read(chain.path("ca/ca.key")).unwrap(), key);
 }
 
+#[test]
+fn an_agency_is_not_made_in_the_folder_of_its_root() {
+    let chain = Chain::new();
+    let run = nuncio(["ca", "agency", "agencyB", "--ca", chain.text("ca"), "--out", chain.text("ca")]);
+    run.must_be_one_line_and_a_hint();
+    assert!(run.code == 1 && run.stderr.contains("ca/ca.key exists already"), "{}", run.stderr);
+    assert!(!chain.path("ca/agency.key").exists() && !chain.path("ca/channel").exists());
+    nuncio(["ca", "agency", "agencyB", "--ca", chain.text("ca"), "--out", chain.text("agencyB")]).must_succeed();
+}
+
 /// Nodes take the certificates of a file in any order, and whoever says the node means the node.
 #[test]
 fn of_a_file_in_which_an_agency_comes_first_the_node_is_meant() {

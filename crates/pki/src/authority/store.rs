@@ -89,8 +89,10 @@ impl Authority {
     /// Makes an agency below this root in a folder of its own, with the RSA authority for its SDKs.
     ///
     /// # Errors
-    /// When this is an agency, the folder holds one already, or the name cannot be a common name.
+    /// When this is an agency, the folder holds one already, or a root, or the name cannot be a common name.
     pub fn agency(&self, name: &str, directory: &Path, validity: Validity) -> Result<Self, AuthorityError> {
+        // Whoever opens the folder opens the agency in it.
+        refuse_existing(&directory.join("ca.key"))?;
         let key = key_without_certificate(directory, "agency", || Ok(PrivateKey::secp256k1()))?;
         let issuer = self.issuer.agency_for(key, name, capped(&self.issuer, validity)?)?;
         create_directory(directory)?;
