@@ -267,3 +267,45 @@ fn an_operator_renews_a_certificate_of_the_former_key_where_one_was_issued_in_it
     assert!(refused.to_string().contains("with another key than it has now"), "{refused}");
     assert!(refused.hint().unwrap().contains("cert request"), "{:?}", refused.hint());
 }
+
+/// A key that is on another disk is not followed by one on this disk.
+#[test]
+fn an_authority_whose_key_is_elsewhere_is_not_replaced_by_one_here() {
+    let net = Net::new();
+    let (place, elsewhere) = (net.path("ca/ca.key"), net.path("usb.key"));
+    fs::rename(&place, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &place).unwrap();
+    let before = fs::read(&elsewhere).unwrap();
+    let mut rotation = Rotation::plan(&net.path("ca"), Plan::default()).unwrap();
+    let refused = rotation.prepare(None).unwrap_err();
+    assert!(refused.to_string().contains("ca.key: it is a link"), "{refused}");
+    fs::remove_file(&place).unwrap();
+    fs::rename(&elsewhere, &place).unwrap();
+    rotation.prepare(None).unwrap();
+    rotation.issue(&[], &Chosen::default()).unwrap();
+    fs::rename(&place, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &place).unwrap();
+    assert!(rotation.switch().is_err());
+    assert_eq!(fs::read(&elsewhere).unwrap(), before);
+    assert!(!net.path("ca/former").exists());
+}
+
+/// As where several nodes read one `ca.crt`.
+#[test]
+fn files_that_are_links_lead_to_the_new_certificates_after_a_switch() {
+    let net = Net::new();
+    let shared = net.path("shared.crt");
+    fs::copy(net.path("ca/ca.crt"), &shared).unwrap();
+    for name in NODES {
+        let place = net.path(&format!("{name}/ca.crt"));
+        fs::remove_file(&place).unwrap();
+        std::os::unix::fs::symlink(&shared, &place).unwrap();
+    }
+    drop(net.switched("ca", &["agencyA", "node0", "node1"]));
+    assert_eq!(read(&shared).len(), 2);
+    for name in NODES {
+        assert!(fs::symlink_metadata(net.path(&format!("{name}/ca.crt"))).unwrap().is_symlink());
+        let (_, policy) = Identity::load(&IdentityPaths::in_directory(net.path(name))).unwrap();
+        assert_eq!(policy.anchors(), read(&shared));
+    }
+}

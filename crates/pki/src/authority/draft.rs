@@ -56,11 +56,14 @@ impl Draft {
 
     /// Under a name that nobody foresees, where nothing is yet: what somebody else puts into the folder is not written
     /// through.
+    ///
+    /// Where the place is a link, the file that it leads to is meant: what others read there is not to stay the old one.
     fn write(place: &Path, content: &[u8], mode: u32) -> Result<Self, AuthorityError> {
+        let failed = |source| AuthorityError::Write { path: place.into(), source };
+        let place = &if is_link(place) { fs::canonicalize(place).map_err(failed)? } else { place.to_owned() };
         let name = place.file_name().unwrap_or_default().to_string_lossy();
         remove_left_behind(place);
         let written = place.with_file_name(format!(".{name}.{:016x}.new", rand::random::<u64>()));
-        let failed = |source| AuthorityError::Write { path: place.into(), source };
         let mut file = options(mode).create_new(true).open(&written).map_err(failed)?;
         // Where a file system knows no locks, nothing that was left is removed either.
         let _ = file.try_lock();
@@ -83,6 +86,11 @@ impl Drop for Draft {
         // Gone already where it was renamed.
         let _ = fs::remove_file(&self.written);
     }
+}
+
+/// Whether a link lies there, wherever it leads.
+pub(super) fn is_link(place: &Path) -> bool {
+    fs::symlink_metadata(place).is_ok_and(|found| found.is_symlink())
 }
 
 /// Takes away what runs that were killed have left of a file: keys, too, are among it. What somebody writes now is locked.
@@ -173,6 +181,28 @@ mod tests {
         assert_eq!(fs::read_to_string(&victim).unwrap(), "mine");
         open_lock(&directory.path().join("lock")).unwrap();
         assert_eq!(fs::metadata(directory.path().join("lock")).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_a_link_leads_to_is_replaced_and_the_link_stays() {
+        use std::os::unix::fs::symlink;
+        let directory = tempfile::tempdir().unwrap();
+        let [target, place] = ["pki/n.crt", "conf/node.crt"].map(|name| directory.path().join(name));
+        for folder in ["pki", "conf"] {
+            fs::create_dir(directory.path().join(folder)).unwrap();
+        }
+        fs::write(&target, "old").unwrap();
+        symlink("../pki/n.crt", &place).unwrap();
+        Draft::public(&place, "new").unwrap().replace().unwrap();
+        assert!(is_link(&place));
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+        assert!(matches!(Draft::public(&place, "one").unwrap().create(), Err(AuthorityError::Exists { .. })));
+        // It leads to a disk that is not there: nothing is written in its place.
+        fs::remove_file(&target).unwrap();
+        assert!(matches!(Draft::public(&place, "lost"), Err(AuthorityError::Write { .. })));
+        assert!(is_link(&place) && !target.exists());
+        assert_eq!((names(&directory.path().join("pki")).len(), names(&directory.path().join("conf")).len()), (0, 1));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use crate::{
     Certificate,
     authority::{
         Authority, AuthorityError, Issuer, PrivateKey, Validity,
-        draft::Draft,
+        draft::{Draft, is_link},
         layout::{bundle, create_directory, key_without_certificate, pem_like, read_key},
         line::sorted,
         revoking::{beside, joined, lock},
@@ -33,6 +33,7 @@ impl Rotation {
     /// # Errors
     /// When an agency's root is missing or another one, or a file cannot be written.
     pub fn prepare(&mut self, root: Option<&Authority>) -> Result<&Certificate, RotationError> {
+        self.refuse_linked_key()?;
         if self.new.is_none() {
             let place = self.folder().join("new");
             create_directory(&place)?;
@@ -89,6 +90,7 @@ impl Rotation {
     /// # Errors
     /// When something at hand was not issued anew, or a file cannot be written.
     pub fn switch(&mut self) -> Result<Done, RotationError> {
+        self.refuse_linked_key()?;
         let new = self.require(Step::Issued, "switch")?;
         let succession = self.succession(new)?;
         self.take_back(&succession)?;
@@ -181,6 +183,17 @@ impl Rotation {
             Authority::open(&place)?.next_lists_beside(cross, &self.old_words()?)?;
         }
         Ok(())
+    }
+
+    /// Whoever keeps the key on another disk wants the next one there, and not on this one or over it.
+    fn refuse_linked_key(&self) -> Result<(), RotationError> {
+        let path = self.directory.join(format!("{}.key", self.state.rank.base()));
+        if !is_link(&path) {
+            return Ok(());
+        }
+        let reason = "it is a link, and the new key would take the place of what it leads to: have the key itself in this folder while \
+                      the authority is replaced, or the whole folder where the key is";
+        Err(AuthorityError::Key { path, reason: reason.into() }.into())
     }
 
     /// Keeps a new key, under the old one's passphrase if that has one.
