@@ -39,8 +39,10 @@ fn unlock<T>(key: &Path, open: impl Fn(&str) -> Result<T, KeyError>) -> Result<T
     if let Some(passphrase) = given()? {
         return open(&passphrase);
     }
-    // Keys of one authority often share a passphrase.
-    if let Some(opened) = typed().values().find_map(|passphrase| open(passphrase).ok()) {
+    // Keys of one authority often share a passphrase. It is this key's then, too.
+    let opened = known_of(key).find_map(|passphrase| open(&passphrase).ok().map(|opened| (opened, passphrase)));
+    if let Some((opened, passphrase)) = opened {
+        typed().insert(key.into(), passphrase);
         return Ok(opened);
     }
     let mut attempts = (1..=ATTEMPTS).rev();
@@ -58,10 +60,24 @@ fn unlock<T>(key: &Path, open: impl Fn(&str) -> Result<T, KeyError>) -> Result<T
     }
 }
 
-/// The passphrase that opened the key of a file: that of its successor.
-pub(crate) fn again(key: &Path) -> Result<Passphrase, KeyError> {
+/// The passphrase that opens the key of a file: that of its successor. One that does not would shut that off for good.
+pub(crate) fn again(key: &Path, open: impl Fn(&str) -> Result<(), KeyError>) -> Result<Passphrase, KeyError> {
+    unlock(key, |passphrase| open(passphrase).map(|()| Zeroizing::new(passphrase.to_owned())))
+}
+
+/// The PIN of the token that a key file names: whoever asks tries it once, and never another one.
+pub(crate) fn pin(key: &Path) -> Result<Passphrase, KeyError> {
     let known = given()?.or_else(|| typed().get(key).cloned());
     known.map_or_else(|| ask(key), Ok)
+}
+
+/// What was typed, that of this key first.
+fn known_of(key: &Path) -> impl Iterator<Item = Passphrase> {
+    let typed = typed();
+    let own = typed.get(key).cloned();
+    let others: Vec<_> =
+        typed.iter().filter(|(path, _)| *path != key).map(|(_, passphrase)| passphrase.clone()).collect();
+    own.into_iter().chain(others)
 }
 
 /// The same, but nobody is asked.
@@ -112,4 +128,24 @@ fn ask(key: &Path) -> Result<Passphrase, KeyError> {
     }
     let typed = rpassword::prompt_password(format!("passphrase of {}: ", key.display()));
     typed.map(Zeroizing::new).map_err(|error| KeyError::NoPassphrase { reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opens(right: &'static str) -> impl Fn(&str) -> Result<(), KeyError> {
+        move |passphrase| if passphrase == right { Ok(()) } else { Err(KeyError::WrongPassphrase) }
+    }
+
+    #[test]
+    fn a_successor_is_sealed_under_what_opens_its_predecessor_and_under_nothing_else() {
+        let [one, same, other] = ["one.key", "same.key", "other.key"].map(|name| Path::new("/passphrase").join(name));
+        remember(&one, Zeroizing::new("shared".to_owned()));
+        remember(&other, Zeroizing::new("mistyped".to_owned()));
+        unlock(&same, opens("shared")).unwrap();
+        assert_eq!(**known(&same).unwrap(), *"shared", "it opened this key, too");
+        assert_eq!(**again(&same, opens("shared")).unwrap(), *"shared");
+        assert_eq!(**again(&other, opens("shared")).unwrap(), *"shared");
+    }
 }

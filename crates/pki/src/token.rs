@@ -75,7 +75,7 @@ impl TokenKey {
     /// would be. Each step waits for the token for [`steps::LIMIT`] at the most; whoever types a PIN has all the time.
     pub(crate) fn open(content: &[u8], file: &Path) -> Result<Self, KeyError> {
         let uri = Arc::new(Uri::parse(content)?);
-        let first = open(&uri, || passphrase::again(file), file)?;
+        let first = open(&uri, || passphrase::pin(file), file)?;
         // A token that signs by another key than it shows is found out before anything is issued.
         let (mut opened, proof) = steps::within(steps::LIMIT, &uri.module, "sign", move || {
             let proof = first.sign(&Sha256::digest(PROBE).into())?;

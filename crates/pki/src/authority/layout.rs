@@ -71,12 +71,13 @@ pub(super) fn keep_key(path: &Path, key: &PrivateKey) -> Result<(), AuthorityErr
 
 /// The key in PEM, under the passphrase of the key in `predecessor` if that is under one.
 pub(super) fn pem_like(key: &PrivateKey, predecessor: &Path) -> Result<Zeroizing<String>, AuthorityError> {
-    let pem = key.to_pem()?;
-    if !encrypted::is_sealed(&file::read_private(predecessor)?) {
+    let (pem, sealed) = (key.to_pem()?, file::read_private(predecessor)?);
+    if !encrypted::is_sealed(&sealed) {
         return Ok(pem);
     }
-    let sealed =
-        first_block(pem.as_bytes()).and_then(|block| encrypted::seal(&block.der, &passphrase::again(predecessor)?));
+    let passphrase =
+        passphrase::again(predecessor, |passphrase| KeyFile::read_with(&sealed, Some(passphrase)).map(drop));
+    let sealed = first_block(pem.as_bytes()).and_then(|block| encrypted::seal(&block.der, &passphrase?));
     sealed.map_err(|source| AuthorityError::Locked { path: predecessor.into(), source })
 }
 
