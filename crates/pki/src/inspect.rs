@@ -9,7 +9,7 @@ mod lists;
 
 pub use self::lists::{ListSummary, inspect_lists};
 use crate::{
-    Certificate, DirectoryError, RevocationFile,
+    Certificate, DirectoryError, RevocationFile, Role, RoleRule,
     directory::read_certificates,
     instant,
     path::{Anchors, Leaf},
@@ -49,6 +49,8 @@ pub struct Summary {
     pub is_ca: bool,
     /// The roles it states: `node`, `sdk`, `operator`. An authority has none.
     pub roles: Vec<&'static str>,
+    /// Those for which doors take it by default, stated or not.
+    pub taken_as: Vec<&'static str>,
 }
 
 /// Reads a certificate file and says of each certificate what it is. `ca` names the authorities; without it, `ca.crt`
@@ -97,6 +99,8 @@ impl Summary {
     fn of(chain: &[Certificate], anchors: &[Certificate], now: UnixTime) -> Self {
         let certificate = &chain[0];
         let problem = problem(chain, anchors, now);
+        let is_ca = certificate.is_ca() || (certificate.is_v1() && certificate.is_signed_by(certificate));
+        let is_taken = |role: &&Role| !is_ca && RoleRule::default().admits(**role, certificate.stated_roles());
         Self {
             node_id: certificate.node_id().map(|node| node.to_string()),
             subject: certificate.subject(),
@@ -111,8 +115,9 @@ impl Summary {
             key: certificate.key_kind().to_string(),
             fingerprint: certificate.fingerprint(),
             version: certificate.version(),
-            is_ca: certificate.is_ca() || (certificate.is_v1() && certificate.is_signed_by(certificate)),
+            is_ca,
             roles: certificate.stated_roles().roles().iter().map(|role| role.as_str()).collect(),
+            taken_as: Role::ALL.iter().filter(is_taken).map(|role| role.as_str()).collect(),
         }
     }
 }

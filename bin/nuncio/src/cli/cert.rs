@@ -260,7 +260,9 @@ fn lines_of(summary: &Summary, output: Output) -> Vec<String> {
     let kind = if summary.is_ca { "authority" } else { "leaf" };
     let role = match summary.roles[..] {
         _ if summary.is_ca => "none, an authority".to_owned(),
-        [] => "none stated, so no door lets it in by default".to_owned(),
+        [] if summary.taken_as.is_empty() => "none stated, so no door lets it in by default".to_owned(),
+        // By a tool that knows none.
+        [] => format!("none stated: taken as {}, never as operator", summary.taken_as.join(" and as ")),
         _ => summary.roles.join(", "),
     };
     let mut lines = vec![

@@ -269,6 +269,29 @@ fn an_sdks_certificate_runs_no_node() {
     }
 }
 
+/// As `openssl` makes them, which knows no roles.
+#[test]
+fn of_a_certificate_that_states_no_role_it_is_said_as_what_it_is_taken() {
+    let chain = Chain::new();
+    let (key, request, file) = (chain.text("x.key"), chain.text("x.csr"), chain.text("x.crt"));
+    openssl(&["ecparam", "-name", "secp256k1", "-genkey", "-noout", "-out", key]);
+    let (agency, agency_key) = (chain.text("agencyA/agency.crt"), chain.text("agencyA/agency.key"));
+    let of = |subject: &str| {
+        openssl(&["req", "-new", "-key", key, "-subj", subject, "-out", request]);
+        let sign =
+            ["x509", "-req", "-in", request, "-CA", agency, "-CAkey", agency_key, "-set_serial", "7", "-out", file];
+        openssl(&sign);
+        let object = nuncio(["--json", "cert", "inspect", file]).must_succeed().objects().remove(0);
+        (nuncio(["cert", "inspect", file]).must_succeed().stdout, object)
+    };
+    let (text, object) = of("/CN=plain");
+    assert!(text.contains("role        none stated: taken as node and as sdk, never as operator"), "{text}");
+    assert_eq!((&object["roles"], &object["taken_as"]), (&serde_json::json!([]), &serde_json::json!(["node", "sdk"])));
+    let (text, object) = of("/CN=plain/OU=printers");
+    assert!(text.contains("role        none stated, so no door lets it in by default"), "{text}");
+    assert_eq!(object["taken_as"], serde_json::json!([]));
+}
+
 #[test]
 fn every_kind_states_its_role_and_ends_when_it_should() {
     let chain = Chain::new();
