@@ -84,4 +84,4 @@ pub use config::{Config, DescribeDialError};
 pub use epoch::{EPOCH_END, EpochError, EpochStore};
 pub use event::Event;
 pub use multicast::PublishError;
-pub use peering::{from_multiaddr, to_multiaddr};
+pub use peering::{from_multiaddr, is_place, to_multiaddr};

@@ -111,6 +111,11 @@ pub fn to_multiaddr(text: &str) -> Result<Multiaddr, String> {
     Ok(Multiaddr::empty().with(host).with(Protocol::Tcp(port)))
 }
 
+/// Whether others dial an address that a node tells of itself: a host and a TCP port, and nothing else.
+pub fn is_place(address: &Multiaddr) -> bool {
+    learnt::place_of(address).is_some()
+}
+
 /// An address as operators write it: `ip:port`, `[ipv6]:port`, `host:port`, else the multiaddr itself.
 pub fn from_multiaddr(address: &Multiaddr) -> String {
     let mut parts = address.iter();

@@ -255,6 +255,10 @@ impl Config {
         if !(1..=128).contains(&self.p2p.network.len()) || self.p2p.network.chars().any(char::is_control) {
             return Err(("p2p.network", "a network's name has 1 to 128 bytes, and no control characters".to_owned()));
         }
+        if self.p2p.external.len() > nuncio_node::MAX_EXTERNAL {
+            let (count, most) = (self.p2p.external.len(), nuncio_node::MAX_EXTERNAL);
+            return Err(("p2p.external", format!("{count} addresses: others are told {most} at the most")));
+        }
         if self.p2p.redial_longest < self.p2p.redial_first {
             return Err(("p2p.redial_longest", "is shorter than redial_first".to_owned()));
         }

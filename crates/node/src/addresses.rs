@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 /// Most addresses a node tells others.
-const MAX: usize = 8;
+pub const MAX_EXTERNAL: usize = 8;
 
 /// Where a node says that it can be dialled.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ impl OwnAddresses {
         let (local, far): (Vec<_>, Vec<_>) = self.learnt.iter().partition(is_loopback);
         let learnt = if far.is_empty() { local } else { far };
         let all = if self.external.is_empty() { learnt } else { self.external.iter().collect() };
-        all.into_iter().take(MAX).cloned().collect()
+        all.into_iter().take(MAX_EXTERNAL).cloned().collect()
     }
 }
 

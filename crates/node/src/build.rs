@@ -15,7 +15,7 @@ use libp2p::{
     swarm,
 };
 use nuncio_audit::Told;
-use nuncio_behaviour::{Behaviour, EpochError, EpochStore, from_multiaddr, to_multiaddr};
+use nuncio_behaviour::{Behaviour, EpochError, EpochStore, from_multiaddr, is_place, to_multiaddr};
 use nuncio_door::Door;
 use nuncio_protocol::{MAX_BODY, Priority, trace::Probes};
 use nuncio_transport::{Admissions, SetupError, SharedIdentity};
@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Config, NodeHandle, Snapshot,
-    addresses::OwnAddresses,
+    addresses::{MAX_EXTERNAL, OwnAddresses},
     admission::{Admission, Shared},
     agencies::Agencies,
     certifier::PolicyCertifier,
@@ -241,13 +241,25 @@ fn connect(swarm: &mut Swarm<Behaviour>, config: &Config) -> Result<Vec<SocketAd
             addresses.push(listen_on(swarm, v4)?);
         }
     }
-    for text in &config.external {
-        to_multiaddr(text).map_err(|reason| BuildError::address(text, reason))?;
-    }
+    refuse_untold(&config.external)?;
     for text in &config.peers {
         swarm.behaviour_mut().add_peer(text).map_err(|reason| BuildError::address(text, reason))?;
     }
     Ok(addresses)
+}
+
+/// Whatever a node says of itself others have to take, or it tells them nothing.
+fn refuse_untold(external: &[String]) -> Result<(), BuildError> {
+    if external.len() > MAX_EXTERNAL {
+        return Err(BuildError::TooManyExternal { count: external.len() });
+    }
+    for text in external {
+        let address = to_multiaddr(text).map_err(|reason| BuildError::address(text, reason))?;
+        if !is_place(&address) {
+            return Err(BuildError::address(text, "others dial a host and a TCP port only".to_owned()));
+        }
+    }
+    Ok(())
 }
 
 fn behaviour_config(config: &Config, epoch: u64, certifier: PolicyCertifier) -> nuncio_behaviour::Config {
@@ -310,6 +322,12 @@ pub enum BuildError {
         /// Why.
         reason: String,
     },
+    /// More addresses under which others reach this node than they are told.
+    #[error("{count} addresses in `external`: others are told {MAX_EXTERNAL} at the most")]
+    TooManyExternal {
+        /// How many.
+        count: usize,
+    },
     /// A listener cannot be bound.
     #[error("cannot listen at {address}: {source}")]
     Listen {
@@ -331,6 +349,7 @@ impl BuildError {
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Address { .. } => "write ip:port, [ipv6]:port, or for peers also host:port or a multiaddr",
+            Self::TooManyExternal { .. } => "leave those out that lead to the same place",
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => {
                 "another process listens there (ss -ltnp shows which): stop it, or change [p2p] listen"
             }

@@ -29,7 +29,8 @@ pub struct Config {
     pub network: String,
     /// Where to listen: `ip:port`, `[ipv6]:port`; port 0 takes a free one.
     pub listen: Vec<String>,
-    /// Where others can dial this node, when that differs from where it listens (NAT, containers): `host:port`.
+    /// Where others can dial this node, when that differs from where it listens (NAT, containers): `host:port`, or a multiaddr
+    /// of a host and a TCP port; at most [`MAX_EXTERNAL`](crate::MAX_EXTERNAL).
     pub external: Vec<String>,
     /// Configured peers: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
     pub peers: Vec<String>,

@@ -53,6 +53,7 @@ mod turn;
 mod view;
 mod way;
 
+pub use addresses::MAX_EXTERNAL;
 pub use admission::tell_gone;
 pub use bounds::bounds;
 pub use build::{Bound, BuildError, build};

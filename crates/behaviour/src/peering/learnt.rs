@@ -119,7 +119,7 @@ impl Learnt {
 }
 
 /// The same for whatever leads to the same place.
-fn place_of(address: &Multiaddr) -> Option<String> {
+pub(super) fn place_of(address: &Multiaddr) -> Option<String> {
     let mut parts = address.iter();
     let host = match parts.next()? {
         Protocol::Ip4(ip) => ip.to_string(),

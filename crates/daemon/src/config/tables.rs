@@ -40,7 +40,7 @@ section! {
         /// Peers to keep linked: host:port, ip:port, `[ipv6]:port` or a multiaddr. One is enough to join. Default: none.
         live peers: Vec<Peer> = Vec::new(),
         /// Addresses under which others reach this node, where `listen` does not say it (NAT, containers), as peers
-        /// are written. Default: none, the addresses of this machine are told.
+        /// are written; at most 8. Default: none, the addresses of this machine are told.
         restart external: Vec<Peer> = Vec::new(),
         /// The network's name; nodes of another name are refused. Default: nuncio.
         restart network: String = "nuncio".to_owned(),

@@ -79,6 +79,11 @@ fn errors_name_file_line_column_and_key() {
         ("[gateway]\nlisten = \"0.0.0.0:30300\"", "n/nuncio.toml:2:10: gateway.listen: port 30300 is [p2p] listen's"),
         ("[admin]\nlisten = \"0.0.0.0:1\"", "n/nuncio.toml:2:10: admin.listen: 0.0.0.0:1 is not a loopback address"),
         ("p2p.max_links = 0", "n/nuncio.toml:1:17: p2p.max_links: 0 is not between 1 and 1048576"),
+        (
+            "[p2p]\nexternal = [\"a:1\",\"a:2\",\"a:3\",\"a:4\",\"a:5\",\"a:6\",\"a:7\",\"a:8\",\"a:9\"]",
+            "n/nuncio.toml:2:12: p2p.external: 9 addresses: others are told 8 at the most",
+        ),
+        ("[p2p]\nexternal = [\"/dnsaddr/a.example/tcp/1\"]", "n/nuncio.toml:2:13: p2p.external: `/dnsaddr/"),
         ("p2p = { network = \"\" }", "n/nuncio.toml:1:19: p2p.network: a network's name has"),
     ] {
         let said = complaint(text);

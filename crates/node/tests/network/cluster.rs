@@ -199,6 +199,28 @@ async fn a_port_in_use_and_a_bad_peer_are_start_errors_with_a_hint() {
     assert!(bad_peer.to_string().contains("no port here"), "{bad_peer}");
 }
 
+/// Others dial a host and a port, and are told eight.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_of_its_own_that_nobody_would_dial_is_a_start_error() {
+    let authority = TestAuthority::new();
+    let told = |external: &[String]| {
+        let data = tempfile::tempdir().unwrap();
+        let mut config = Config::new(Arc::new(authority.node("a")), authority.shared_policy(), data.path().into());
+        config.listen = vec!["127.0.0.1:0".into()];
+        config.external = external.to_vec();
+        build(config).map(drop)
+    };
+    let many: Vec<_> = (1..=9).map(|port| format!("a.example:{port}")).collect();
+    told(&many[..8]).unwrap();
+    let refused = told(&many).unwrap_err();
+    assert!(matches!(refused, BuildError::TooManyExternal { count: 9 }), "{refused}");
+    for one in ["/dnsaddr/many.example/tcp/1", "/ip4/10.0.0.1/tcp/1/ws"] {
+        let refused = told(&[one.to_owned()]).unwrap_err().to_string();
+        assert!(refused.contains(one) && refused.contains("a host and a TCP port only"), "{refused}");
+    }
+    told(&["/ip4/10.0.0.1/tcp/1".to_owned()]).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn peers_are_added_and_removed_while_the_node_runs() {
     let authority = TestAuthority::new();
