@@ -74,7 +74,8 @@ fn a_root_is_rotated_step_by_step_and_not_retired_too_early() {
     let pair = |name: &str, shows: &str| (name.to_owned(), shows.to_owned());
     // node1 is another organisation's.
     let at = ["--at", made.text("bank"), "--at", made.text("node0")];
-    made.rotate("plan", &[&at[..], &["--seen", made.seen(&NODES)]].concat()).must_succeed();
+    let run = made.rotate("plan", &[&at[..], &["--seen", made.seen(&NODES)]].concat()).must_succeed();
+    assert!(run.stderr.contains("put \"chain-2\" beside it at every node before switch"), "{}", run.stderr);
     let run = made.rotate("switch", &[]);
     assert_eq!(run.code, 1);
     assert_eq!(run.error_object()["error"], "step");

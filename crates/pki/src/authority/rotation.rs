@@ -128,6 +128,11 @@ impl Rotation {
         self.new.as_ref().map(|new| new.issuer.certificate())
     }
 
+    /// The new root's name; an agency keeps its own.
+    pub fn new_name(&self) -> Option<&str> {
+        self.state.name.as_deref()
+    }
+
     /// Where the files of the rotation are.
     pub fn folder(&self) -> PathBuf {
         self.directory.join(FOLDER)

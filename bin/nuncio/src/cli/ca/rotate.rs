@@ -215,6 +215,13 @@ fn show_plan(rotation: &Rotation, seen: &[Seen], output: Output) -> Result<(), F
         lines.extend(at_hand.iter().map(|place| format!("  at hand     {place}")));
         lines
     })?;
+    if let Some(new) = rotation.new_name() {
+        let old = rotation.old().common_name().unwrap_or_default();
+        output.note(&format!(
+            "rules in [rights] that name {old:?} are about what the root itself issued, and about nobody once it shows the new root: put \
+             {new:?} beside it at every node before switch"
+        ));
+    }
     next("prepare", output);
     Ok(())
 }
