@@ -20,6 +20,9 @@ const MAX_TEXT: usize = 8 << 10;
 const MAX_ADDRESSES: usize = 8;
 const MAX_ADDRESS: usize = 256;
 
+/// Most roots besides the first.
+const MAX_FURTHER: usize = 8;
+
 /// Longest name of an agency with those above it, in bytes.
 const MAX_AGENCY: usize = 1024;
 
@@ -39,6 +42,8 @@ pub struct JoinToken {
     pub secret: Zeroizing<[u8; 32]>,
     /// SHA-256 of the root's certificate: who answers must stand below it.
     pub root: [u8; 32],
+    /// The same of other roots that nodes of the network show still, as while one takes another's place; at most 8.
+    pub further: Vec<[u8; 32]>,
     /// The agency that invites, see [`agency_path`](crate::Credential::agency_path): who answers must be a node of it. Others
     /// stand below the root too.
     pub agency: String,
@@ -60,6 +65,8 @@ struct Content {
     id: String,
     secret: String,
     root: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    further: Vec<String>,
     agency: String,
     name: String,
     network: String,
@@ -75,6 +82,7 @@ impl JoinToken {
             id: self.id.to_string(),
             secret: hex::encode(*self.secret),
             root: hex::encode(self.root),
+            further: self.further.iter().map(hex::encode).collect(),
             agency: self.agency.clone(),
             name: self.name.clone(),
             network: self.network.clone(),
@@ -138,6 +146,7 @@ impl Content {
             || self.network.chars().any(char::is_control)
             || self.agency.len() > MAX_AGENCY
             || self.name.len() > 256
+            || self.further.len() > MAX_FURTHER
         {
             return None;
         }
@@ -145,6 +154,7 @@ impl Content {
             id: self.id.parse().ok()?,
             secret: Zeroizing::new(digits(&self.secret)?),
             root: digits(&self.root)?,
+            further: self.further.iter().map(|root| digits(root)).collect::<Option<_>>()?,
             agency: self.agency,
             name: self.name,
             network: self.network,
@@ -207,6 +217,7 @@ mod tests {
             id: InvitationId([7; 16]),
             secret: Zeroizing::new([9; 32]),
             root: [1; 32],
+            further: Vec::new(),
             agency: "agencyA".into(),
             name: "node9".into(),
             network: "nuncio".into(),
@@ -229,17 +240,21 @@ mod tests {
             assert!(JoinToken::parse(&String::from_utf8(changed).unwrap()).is_err(), "{at}");
         }
         assert!(!format!("{:?}", token()).contains("secret"), "{:?}", token());
+        // As earlier releases read it, where there is one root.
+        let content = URL_SAFE_NO_PAD.decode(&text[PREFIX.len()..]).unwrap();
+        assert!(!String::from_utf8_lossy(&content).contains("further"));
     }
 
     proptest! {
         #[test]
         fn whatever_a_token_names_comes_back(
             (id, secret, root, ends) in any::<([u8; 16], [u8; 32], [u8; 32], u64)>(),
+            further in vec(any::<[u8; 32]>(), 0..=MAX_FURTHER),
             (agency, name, network) in ("\\PC{0,60}", "\\PC{0,60}", "\\PC{1,30}"),
             at in vec("\\PC{1,60}", 1..=MAX_ADDRESSES),
             peers in vec("\\PC{1,60}", 0..=MAX_ADDRESSES),
         ) {
-            let token = JoinToken { id: InvitationId(id), secret: secret.into(), root, agency, name, network, at, peers, ends };
+            let token = JoinToken { id: InvitationId(id), secret: secret.into(), root, further, agency, name, network, at, peers, ends };
             prop_assert_eq!(JoinToken::parse(&token.to_text()), Ok(token));
         }
     }
@@ -252,6 +267,8 @@ mod tests {
         let mut long = token();
         long.peers = vec!["x".repeat(MAX_ADDRESS + 1)];
         assert!(JoinToken::parse(&long.to_text()).is_err());
+        let many = JoinToken { further: vec![[1; 32]; MAX_FURTHER + 1], ..token() };
+        assert!(JoinToken::parse(&many.to_text()).is_err());
         let nowhere = JoinToken { network: String::new(), ..token() };
         assert!(JoinToken::parse(&nowhere.to_text()).is_err());
         let mut deep = token();

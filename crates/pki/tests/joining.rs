@@ -228,20 +228,23 @@ fn a_newcomer_takes_what_stands_below_its_root_and_is_a_node_then() {
     };
     let now = UnixTime::now();
     let pinned = fingerprint(place.root.certificate());
-    let error = take_first(&chain, (&[7; 32], "agencyA"), &conf, now).unwrap_err();
+    let error = take_first(&chain, (&[7; 32], &[], "agencyA"), &conf, now).unwrap_err();
     assert!(matches!(error, RenewalFault::OtherRoot), "{error}");
     assert_eq!(names(&conf), ["node.csr", "node.key"], "nothing was written");
     let mut foreign = Place::new();
     let (id, secret) = foreign.invite("node9");
     let theirs = foreign.admit(&Newcomer { id, secret, request: request.der().to_vec() }).unwrap();
     let mixed: Vec<_> = theirs.iter().cloned().chain([place.root.certificate().clone()]).collect();
-    assert!(matches!(take_first(&mixed, (&pinned, "agencyA"), &conf, now).unwrap_err(), RenewalFault::Directory(_)));
-    let error = take_first(&chain, (&pinned, "agencyB"), &conf, now).unwrap_err();
+    assert!(matches!(
+        take_first(&mixed, (&pinned, &[], "agencyA"), &conf, now).unwrap_err(),
+        RenewalFault::Directory(_)
+    ));
+    let error = take_first(&chain, (&pinned, &[], "agencyB"), &conf, now).unwrap_err();
     assert!(matches!(error, RenewalFault::OtherAgency { .. }), "{error}");
     assert!(!conf.join("node.crt").exists());
     assert_eq!(place.agency.issuer().agency_path(), "agencyA");
     assert_eq!(place.root.issuer().agency_path(), "chain");
-    let identity = take_first(&chain, (&pinned, "agencyA"), &conf, now).unwrap();
+    let identity = take_first(&chain, (&pinned, &[], "agencyA"), &conf, now).unwrap();
     assert_eq!(names(&conf), ["ca.crt", "node.crt", "node.csr", "node.key", "node.nodeid"]);
     let (loaded, _) = Identity::load(&IdentityPaths::in_directory(&conf)).unwrap();
     assert_eq!(loaded.certificate.serial, identity.certificate.serial);

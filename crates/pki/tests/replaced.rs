@@ -12,11 +12,12 @@ use std::{
 use nuncio_pki::{
     Certificate, Identity, IdentityPaths, Policy, RevocationFile,
     authority::{
-        Asked, Authority, AuthorityError, Chosen, IssueError, IssuingDesk, IssuingRules, Kind, OldAgency, Plan, Rotation,
-        Sdks, Seen, Validity, renewal_request, take_renewed,
+        Asked, Authority, AuthorityError, Chosen, Invitations, IssueError, IssuingDesk, IssuingRules, Kind, Newcomer,
+        OldAgency, Plan, Rotation, Sdks, Seen, Validity, renewal_request, request, take_first, take_renewed,
     },
 };
 use rustls_pki_types::UnixTime;
+use sha2::{Digest, Sha256};
 
 const NODES: [&str; 2] = ["node0", "node1"];
 
@@ -66,6 +67,11 @@ impl Net {
             Seen { node_id: chain[0].node_id().unwrap().to_string(), name: name.into(), chain, reachable: true }
         });
         rotation.retire(&seen, &BTreeSet::new(), Sdks::CutOff, OldAgency::Unrevoked).unwrap();
+    }
+
+    fn desk(&self) -> IssuingDesk {
+        let rules = IssuingRules { lifetime: std::time::Duration::from_secs(86_400), only: Vec::new(), per_hour: 12 };
+        IssuingDesk::open(&self.path("agencyA"), rules, UnixTime::now()).unwrap()
     }
 
     /// A copy of a folder, which no rotation has at hand.
@@ -227,8 +233,7 @@ fn who_holds_a_certificate_of_the_former_key_is_renewed_by_the_new_one_if_one_wa
             net.retire(rotation);
         }
         let (now, policy) = (UnixTime::now(), Policy::new(net.shown("ca/ca.crt")).unwrap());
-        let rules = IssuingRules { lifetime: std::time::Duration::from_secs(86_400), only: Vec::new(), per_hour: 12 };
-        let mut desk = IssuingDesk::open(&net.path("agencyA"), rules, now).unwrap();
+        let mut desk = net.desk();
         let chain = desk.renew(&asked(&far), &policy, now).unwrap();
         assert_eq!(chain[1], net.shown("agencyA/agency.crt")[0]);
         let paths = IdentityPaths::in_directory(&far);
@@ -307,5 +312,32 @@ fn files_that_are_links_lead_to_the_new_certificates_after_a_switch() {
         assert!(fs::symlink_metadata(net.path(&format!("{name}/ca.crt"))).unwrap().is_symlink());
         let (_, policy) = Identity::load(&IdentityPaths::in_directory(net.path(name))).unwrap();
         assert_eq!(policy.anchors(), read(&shared));
+    }
+}
+
+/// A root that is shown beside the one that a newcomer was told of is nobody's to believe.
+#[test]
+fn who_joins_while_a_root_is_replaced_trusts_the_roots_that_its_token_names() {
+    let net = Net::new();
+    let _rotation = net.switched("ca", &["agencyA", "node0"]);
+    let [before, after] = ["node1", "node0"].map(|name| net.shown(&format!("{name}/node.crt")));
+    let load = |name: &str| Identity::load(&IdentityPaths::in_directory(net.path(name))).unwrap();
+    let (of_before, of_after, now) = (load("node1").1, load("node0").1, UnixTime::now());
+    let (agency, mut desk) = (net.authority("agencyA"), net.desk());
+    let hash = |one: &Certificate| <[u8; 32]>::from(Sha256::digest(one.der()));
+    let root = hash(agency.issuer().root_certificate());
+    let others: Vec<_> = agency.trusted().iter().map(hash).filter(|one| *one != root).collect();
+    assert_eq!(others.len(), 1);
+    for (name, further) in [("told", others), ("untold", Vec::new())] {
+        let request = request(Kind::Node, name, &net.path(name)).unwrap().der().to_vec();
+        let (id, secret) = Invitations::of(agency.directory()).make(name, Validity::days(1).not_after).unwrap();
+        let newcomer = Newcomer { id, secret: secret.to_vec().into(), request };
+        let chain = desk.admit(&newcomer, &of_after, now).unwrap();
+        let own = take_first(&chain, (&root, &further, "agencyA"), &net.path(name), now).unwrap();
+        assert!(of_before.judge(&own.chain, now).is_ok(), "{name} at one of before");
+        let policy = load(name).1;
+        assert_eq!((judged(&policy, &before), judged(&policy, &after)), (!further.is_empty(), true), "{name}");
+        let is_root = |one: &Certificate| one.is_signed_by(one);
+        assert!(net.shown(&format!("{name}/node.crt")).iter().filter(|one| is_root(one)).all(|one| hash(one) == root));
     }
 }

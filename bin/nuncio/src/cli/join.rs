@@ -105,7 +105,7 @@ async fn first_certificate(token: &JoinToken, conf: &Path) -> Result<(), Failure
     }
     let request = request(Kind::Node, &token.name, conf)?;
     let chain = enrol(token, &request).await.map_err(no_certificate)?;
-    take_first(&chain, (&token.root, &token.agency), conf, UnixTime::now()).map(drop).map_err(|error| {
+    take_first(&chain, (&token.root, &token.further, &token.agency), conf, UnixTime::now()).map(drop).map_err(|error| {
         Failure::configuration("certificates", causes(&error)).hint("ask the agency what its node issued")
     })
 }

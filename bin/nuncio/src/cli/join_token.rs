@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use nuncio_daemon::config::Peer;
 use nuncio_pki::{
-    InvitationId, JoinToken,
+    Certificate, InvitationId, JoinToken,
     authority::{Authority, Invitations},
 };
 use rustls_pki_types::UnixTime;
@@ -57,13 +57,17 @@ fn host_and_port(peer: &Peer) -> Option<String> {
     Some(if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") })
 }
 
+fn hash(root: &Certificate) -> [u8; 32] {
+    Sha256::digest(root.der()).into()
+}
+
 /// A token that nobody can use is not made.
 fn refuse_unreadable(token: &JoinToken) -> Result<(), Failure> {
     match JoinToken::parse(&token.to_text()) {
         Ok(_) => Ok(()),
         Err(_) => Err(Failure::usage(
             "a token has room for a name of 256 bytes, for 8 addresses of each kind, each of 256 bytes, for a network's name of 1 to \
-             128 bytes without control characters, and for 6 KiB in all",
+             128 bytes without control characters, for 9 roots in ca.crt, and for 6 KiB in all",
         )),
     }
 }
@@ -73,11 +77,13 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     match arguments.action {
         Action::Make { name, at, peers, network, hours } => {
             let authority = Authority::open(&arguments.ca)?;
-            let ends = UnixTime::now().as_secs() + 3600 * u64::from(hours);
+            let (root, ends) =
+                (authority.issuer().root_certificate(), UnixTime::now().as_secs() + 3600 * u64::from(hours));
             let mut token = JoinToken {
                 id: InvitationId([0; 16]),
                 secret: [0; 32].into(),
-                root: Sha256::digest(authority.issuer().root_certificate().der()).into(),
+                root: hash(root),
+                further: authority.trusted().iter().filter(|other| *other != root).map(hash).collect(),
                 agency: authority.issuer().agency_path(),
                 name,
                 network,

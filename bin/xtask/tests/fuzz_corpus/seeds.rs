@@ -162,6 +162,7 @@ fn newcomers() -> Vec<Seed> {
         id: InvitationId([7; 16]),
         secret: [9; 32].into(),
         root: [1; 32],
+        further: Vec::new(),
         agency: "agencyA".to_owned(),
         name: "node6".into(),
         network: "nuncio".into(),

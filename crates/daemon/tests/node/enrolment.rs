@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use nuncio_daemon::enrolment::{EnrolmentError, enrol};
 use nuncio_pki::{
-    CertificateRequest, Identity, IdentityPaths, JoinToken,
+    Certificate, CertificateRequest, Identity, IdentityPaths, JoinToken,
     authority::{Authority, Invitations, Kind, request, take_first},
 };
 use nuncio_testkit::TestAuthority;
@@ -42,9 +42,12 @@ fn token_of(agency: &Path, at: &str, name: &str) -> JoinToken {
     let end = UnixTime::since_unix_epoch(Duration::from_secs(ends));
     let (id, secret) = Invitations::of(agency).make(name, end).unwrap();
     let authority = Authority::open(agency).unwrap();
-    let root = Sha256::digest(authority.issuer().root_certificate().der()).into();
+    let hash = |one: &Certificate| <[u8; 32]>::from(Sha256::digest(one.der()));
+    let root = hash(authority.issuer().root_certificate());
+    let further = authority.trusted().iter().map(hash).filter(|other| *other != root).collect();
     let (name, network, agency) = (name.to_owned(), "nuncio".to_owned(), authority.issuer().agency_path());
-    JoinToken { id, secret, root, agency, name, network, at: vec![at.to_owned()], peers: Vec::new(), ends }
+    let at = vec![at.to_owned()];
+    JoinToken { id, secret, root, further, agency, name, network, at, peers: Vec::new(), ends }
 }
 
 /// Somebody who has a token of another secret.
@@ -70,7 +73,7 @@ async fn a_newcomer_joins_by_a_token_once_and_links() {
     let (token, dir) = (token(&home, &at, "newcomer"), tempfile::tempdir().unwrap());
     let conf = dir.path().join("conf");
     let chain = enrol(&token, &wanting("newcomer", &conf)).await.unwrap();
-    take_first(&chain, (&token.root, &token.agency), &conf, UnixTime::now()).unwrap();
+    take_first(&chain, (&token.root, &token.further, &token.agency), &conf, UnixTime::now()).unwrap();
     let (identity, _) = Identity::load(&IdentityPaths::in_directory(&conf)).unwrap();
     let newcomer = Home { dir, id: identity.key.node_id() };
     newcomer.write(&peers(&[first.p2p]));
@@ -140,7 +143,7 @@ async fn whoever_connects_and_says_nothing_or_nonsense_keeps_no_newcomer_out() {
 async fn joins(consortium: &Consortium, at: &str, name: &str) {
     let (token, dir) = (token_of(&consortium.agency(), at, name), tempfile::tempdir().unwrap());
     let chain = enrol(&token, &wanting(name, dir.path())).await.unwrap();
-    take_first(&chain, (&token.root, &token.agency), dir.path(), UnixTime::now()).unwrap();
+    take_first(&chain, (&token.root, &token.further, &token.agency), dir.path(), UnixTime::now()).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -71,21 +71,23 @@ impl Renewed {
 }
 
 /// Writes the first certificate of a node that joins: `node.crt`, `ca.crt` and `node.nodeid` beside its key. It must be for that
-/// key, stand below the root with this SHA-256, be by this agency ([`Credential::agency_path`]), and hold.
+/// key, stand below the root with this SHA-256, be by this agency ([`Credential::agency_path`]), and hold. Of the further roots
+/// that are named those are trusted too that are in the answer; a root that the first one merely names its heir is not.
 ///
 /// # Errors
 /// What is wrong with it; then no certificate was written.
 pub fn take_first(
     chain: &[Certificate],
-    (root, agency): (&[u8; 32], &str),
+    (root, further, agency): (&[u8; 32], &[[u8; 32]], &str),
     directory: &Path,
     now: UnixTime,
 ) -> Result<Identity, RenewalFault> {
-    let is_pinned = |one: &&Certificate| <[u8; 32]>::from(Sha256::digest(one.der())) == *root;
-    let root = chain.iter().find(is_pinned).ok_or(RenewalFault::OtherRoot)?;
+    let hash = |one: &Certificate| <[u8; 32]>::from(Sha256::digest(one.der()));
+    let (others, chain): (Vec<_>, Vec<_>) = chain.iter().cloned().partition(|one| further.contains(&hash(one)));
+    let root = chain.iter().find(|one| hash(one) == *root).ok_or(RenewalFault::OtherRoot)?;
     let paths = IdentityPaths::in_directory(directory);
-    trust(&paths.ca, std::slice::from_ref(root))?;
-    let draft = Draft::public(&paths.cert, &bundle(chain))?;
+    trust(&paths.ca, &[vec![root.clone()], others].concat())?;
+    let draft = Draft::public(&paths.cert, &bundle(&chain))?;
     let written = IdentityPaths { cert: draft.written().into(), ..paths };
     let (identity, _) = Identity::load_at(&written, now).map_err(RenewalFault::directory)?;
     let by = identity.certificate.agency_path();

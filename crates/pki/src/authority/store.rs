@@ -240,6 +240,11 @@ impl Authority {
         self.issuer.certificate()
     }
 
+    /// The roots that whoever it issues something to has to trust: while a root takes another's place, both.
+    pub fn trusted(&self) -> &[Certificate] {
+        &self.trusted
+    }
+
     /// It in memory.
     pub const fn issuer(&self) -> &Issuer {
         &self.issuer

@@ -23,7 +23,8 @@ pub struct Newcomer {
 }
 
 impl IssuingDesk {
-    /// Issues the first certificate of a node that comes with an invitation; once, or again for the same key.
+    /// Issues the first certificate of a node that comes with an invitation; once, or again for the same key. Behind what stands
+    /// above it are the other roots of the agency's `ca.crt`, of which a newcomer takes those that its token names.
     ///
     /// # Errors
     /// Why not, fit to be told to who asked.
@@ -59,6 +60,7 @@ impl IssuingDesk {
         let ders: Vec<CertificateDer<'_>> = chain.iter().map(|one| one.der().clone()).collect();
         policy.judge(&ders, now).map_err(|source| IssueError::Unsound(source.into()))?;
         self.ledger.note(node, &chain[0])?;
-        Ok(chain)
+        let further: Vec<_> = self.authority.trusted().iter().filter(|root| !chain.contains(root)).cloned().collect();
+        Ok([chain, further].concat())
     }
 }
