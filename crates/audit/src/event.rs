@@ -73,6 +73,16 @@ events! {
     };
     /// The node stops.
     Stopped = "stopped", Operator;
+    /// The file of the rules on access set at run time was broken: not all whom operators had denied need be denied now. Told
+    /// at every start, until the copy of the broken file is taken away.
+    AccessBroken = "access_broken", Operator {
+        /// The copy of the broken file.
+        copy: Text,
+        /// Nodes denied at run time now.
+        denied: usize,
+        /// Nodes allowed at run time now.
+        allowed: usize,
+    };
     /// A node was let in: its link is up.
     NodeAdmitted = "node_admitted", Member {
         /// The node.

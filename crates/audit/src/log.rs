@@ -9,6 +9,7 @@ pub(crate) fn write(event: &Event, News { left_out }: News) {
     match event {
         Event::Started { .. }
         | Event::Stopped
+        | Event::AccessBroken { .. }
         | Event::CertificateRenewed { .. }
         | Event::RenewalFailed { .. }
         | Event::KeyFailed { .. }
@@ -68,6 +69,7 @@ pub(crate) fn news(event: &Event, told: &mut Told, now: Instant) -> Option<News>
         | Event::CertificateRenewed { .. }
         | Event::CertificateEnding { .. }
         | Event::Started { .. }
+        | Event::AccessBroken { .. }
         | Event::Stopped => Some(News { left_out: None }),
         _ => told.event(kind, now),
     }
@@ -77,6 +79,11 @@ fn of_node(event: &Event) {
     match event {
         Event::Started { version } => tracing::debug!(%version, "audited: the node starts"),
         Event::Stopped => tracing::debug!("audited: the node stops"),
+        Event::AccessBroken { copy, denied, allowed } => tracing::error!(
+            %copy, denied, allowed,
+            "access.toml was broken: who was denied at run time, and could not be read in it, is denied no more; `nuncio \
+             status` says what to do"
+        ),
         Event::CertificateRenewed { subject, serial, .. } => {
             tracing::info!(%subject, %serial, "the node shows another certificate from now on");
         }

@@ -73,11 +73,19 @@ fn replace_with(path: &Path, bytes: &[u8], mode: u32, prepare: impl FnOnce(&File
 /// # Errors
 /// When it cannot be read or written.
 pub fn copy_aside(path: &Path) -> io::Result<PathBuf> {
-    let mut name = file_name(path)?;
-    name.push(".broken");
-    let aside = path.with_file_name(name);
+    let aside = aside(path)?;
     fs::copy(path, &aside)?;
     File::open(&aside)?.sync_all()?;
+/// Where [`copy_aside`] keeps it.
+///
+/// # Errors
+/// When the path ends in no name.
+pub fn aside(path: &Path) -> io::Result<PathBuf> {
+    let mut name = file_name(path)?;
+    name.push(".broken");
+    Ok(path.with_file_name(name))
+}
+
     sync_directory(path)?;
     Ok(aside)
 }

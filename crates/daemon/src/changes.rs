@@ -1,6 +1,8 @@
 //! What operators changed at run time, kept across restarts beside the configuration: `peers.toml` and `access.toml`
 //! in the data directory. The configuration file itself is never written.
 
+mod remains;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -8,6 +10,7 @@ use std::{
 };
 
 use nuncio_admin::api::Rule;
+use nuncio_audit::Event;
 use nuncio_identity::NodeId;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
@@ -100,6 +103,17 @@ impl AccessChanges {
         rules.extend(self.deny.iter().map(|node| (node.0, (Rule::Deny, false))));
         rules
     }
+
+    /// What there is to say as long as a copy of a broken file lies beside: whoever was denied in it and could not be read is
+    /// let in, which nobody but an operator can tell.
+    pub(crate) fn broken(&self, data: &DataDir) -> Option<Event> {
+        let copy = data.broken_copy::<Self>()?;
+        Some(Event::AccessBroken {
+            copy: copy.display().to_string().into(),
+            denied: self.deny.len(),
+            allowed: self.allow.len(),
+        })
+    }
 }
 
 impl StateFile for PeerChanges {
@@ -111,7 +125,14 @@ impl StateFile for PeerChanges {
     }
 
     fn salvage(text: &str) -> (Self, String) {
-        let left: Self = beginning(text);
+        let mut left = Self::default();
+        for (list, peer) in remains::quoted(text, &["added", "removed"]) {
+            match list {
+                Some("added") => left.added.push(peer),
+                Some(_) => left.removed.push(peer),
+                None => {}
+            }
+        }
         let words = format!("{} peers added and {} removed", left.added.len(), left.removed.len());
         (left, words)
     }
@@ -131,7 +152,12 @@ impl StateFile for AccessChanges {
     }
 
     fn salvage(text: &str) -> (Self, String) {
-        let left: Self = beginning(text);
+        let mut left = Self::default();
+        for (list, Node(node)) in remains::ids(text, &["allow", "deny"]) {
+            // Of whom it cannot be told was denied rather than allowed: that lets nobody in.
+            let rule = if list == Some("allow") && !left.deny.contains(&Node(node)) { Rule::Allow } else { Rule::Deny };
+            left.set(node, Some(rule));
+        }
         let words = format!("{} nodes denied and {} allowed", left.deny.len(), left.allow.len());
         (left, words)
     }
@@ -143,12 +169,6 @@ impl StateFile for AccessChanges {
 
 fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     toml::from_str(text).map_err(|error: toml::de::Error| error.message().to_owned())
-}
-
-/// The longest beginning that is a list of whole entries: a torn file ends within an entry, or between two.
-fn beginning<T: DeserializeOwned + Default>(text: &str) -> T {
-    let cuts = text.rmatch_indices('"').take(3).map(|(at, _)| format!("{}]", &text[..=at]));
-    cuts.into_iter().find_map(|cut| parse(&cut).ok()).unwrap_or_default()
 }
 
 fn to_text(about: &str, changes: &impl Serialize) -> String {
@@ -262,6 +282,49 @@ mod tests {
         assert!(denied.is_sorted() && denied.contains(&1) && denied.last() == Some(&2), "{denied:?}");
         data.write(AccessChanges::NAME, &format!("{}\0\0\0", &whole[..whole.len() - 9])).unwrap();
         assert_eq!(AccessChanges::load(&data).unwrap().deny.len(), 1);
+    }
+
+    #[test]
+    fn a_damaged_entry_takes_no_other_with_it_and_is_told_until_somebody_has_looked() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::hold(dir.path()).unwrap();
+        let [a, b, c] = [(); 3].map(|()| NodeKey::generate().node_id());
+        let mut changes = AccessChanges::default();
+        for (node, rule) in [(a, Rule::Allow), (b, Rule::Deny), (c, Rule::Deny)] {
+            changes.set(node, Some(rule));
+        }
+        changes.store(&data).unwrap();
+        assert_eq!(AccessChanges::load(&data).unwrap().broken(&data), None);
+        let first = changes.deny.first().unwrap().to_string();
+        for damage in ["g", "\0\0\0\0\0\0\0\0"] {
+            let text = changes.to_text().replace(&first, &format!("{damage}{}", &first[damage.len()..]));
+            data.write(AccessChanges::NAME, &text).unwrap();
+            for _ in 0..2 {
+                let left = AccessChanges::load(&data).unwrap();
+                assert_eq!(
+                    (left.allow.len(), left.deny.iter().collect::<Vec<_>>()),
+                    (1, vec![changes.deny.last().unwrap()])
+                );
+                let told = left.broken(&data).expect("also at the next start");
+                assert!(matches!(told, Event::AccessBroken { denied: 1, allowed: 1, .. }), "{told:?}");
+            }
+            std::fs::remove_file(dir.path().join("access.toml.broken")).unwrap();
+            assert_eq!(AccessChanges::load(&data).unwrap().broken(&data), None);
+        }
+        data.write(AccessChanges::NAME, "").unwrap();
+        assert!(AccessChanges::load(&data).unwrap().broken(&data).is_some(), "nobody knows what stood there");
+    }
+
+    #[test]
+    fn of_broken_peers_those_are_left_that_stand_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let data = DataDir::hold(dir.path()).unwrap();
+        data.write(PeerChanges::NAME, "added = [\"a:1\", \"b:2\"]\nremoved = [\"c:x\", \"d:4\"]\n").unwrap();
+        let left = PeerChanges::load(&data).unwrap();
+        assert_eq!(left, PeerChanges { added: vec![peer("a:1"), peer("b:2")], removed: vec![] });
+        data.write(PeerChanges::NAME, "added = [\"a:1\", \"b:2\"]\nremoved = [\"d:4\", \"c:3").unwrap();
+        let left = PeerChanges::load(&data).unwrap();
+        assert_eq!(left, PeerChanges { added: vec![peer("a:1"), peer("b:2")], removed: vec![peer("d:4")] });
     }
 
     #[test]

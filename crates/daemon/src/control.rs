@@ -16,7 +16,7 @@ use nuncio_admin::{
         ReceivedFile, Rule, SdkCertificate, SdksAt,
     },
 };
-use nuncio_audit::Audit;
+use nuncio_audit::{Audit, Event};
 use nuncio_files::Inbox;
 use nuncio_gateway::{Clients, DeniedTopics, Renewal, SessionCertificate};
 use nuncio_identity::NodeId;
@@ -193,6 +193,21 @@ impl Control {
         if let Some((_, gateway)) = &self.gateway {
             gateway.set_access(self.state().sdk_access(&self.policy.load()));
         }
+    }
+
+    /// Whether somebody may be let in whom an operator had denied.
+    fn doubt_about_access(&self) -> Option<String> {
+        let copy = self.data.broken_copy::<AccessChanges>()?;
+        Some(format!(
+            "access.toml was broken: who was denied at run time, and could not be read in it, is denied no more; compare \
+             `nuncio access` with {}, then take that file away",
+            absolute(copy).display()
+        ))
+    }
+
+    /// The same, for the audit log.
+    pub(crate) fn broken_access(&self) -> Option<Event> {
+        self.state().access.broken(&self.data)
     }
 
     async fn change_access(&self, node: NodeId, rule: Option<Rule>) -> Result<(), Failure> {
@@ -389,14 +404,22 @@ impl Operator for Control {
         let waiting = self.state().waiting.iter().map(waiting_words).collect::<Vec<_>>();
         let about_lists = list_expiry::warnings(&policy, &self.own.load(), UnixTime::now());
         let overdue = self.overdue.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        about_roles.into_iter().chain(overdue).chain(about_audit).chain(about_lists).chain(waiting).collect()
+        let about_access = self.doubt_about_access();
+        about_access
+            .into_iter()
+            .chain(about_roles)
+            .chain(overdue)
+            .chain(about_audit)
+            .chain(about_lists)
+            .chain(waiting)
+            .collect()
     }
 
     fn checks(&self) -> Vec<Check> {
-        self.gateway
-            .iter()
-            .map(|(address, _)| Check { check: "gateway".to_owned(), ok: true, detail: address.to_string() })
-            .collect()
+        let gateway = self.gateway.iter().map(|(address, _)| ("gateway", true, address.to_string()));
+        let access = self.doubt_about_access().map(|doubt| ("access", false, doubt));
+        let all = gateway.chain(access);
+        all.map(|(check, ok, detail)| Check { check: check.to_owned(), ok, detail }).collect()
     }
 }
 

@@ -72,6 +72,12 @@ impl DataDir {
         parsed.or_else(|reason| self.mend(&path, &reason, &text))
     }
 
+    /// The copy of a broken file, as long as nobody has taken it away.
+    pub(crate) fn broken_copy<T: StateFile>(&self) -> Option<PathBuf> {
+        let copy = state_file::aside(&self.path.join(T::NAME)).ok()?;
+        copy.exists().then_some(copy)
+    }
+
     fn mend<T: StateFile>(&self, path: &Path, reason: &str, text: &str) -> io::Result<T> {
         let aside = state_file::copy_aside(path)?;
         let (mended, left) = T::salvage(text);

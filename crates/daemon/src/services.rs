@@ -254,6 +254,7 @@ impl Bound {
         let keeper = std::mem::replace(&mut self.keeper, Keeper::none());
         let audit = keeper.audit();
         audit.record(Event::Started { version: env!("CARGO_PKG_VERSION").into() });
+        self.control.broken_access().into_iter().for_each(|broken| audit.record(broken));
         let outcome = self.work(shutdown).await;
         audit.record(Event::Stopped);
         keeper.finish(AUDIT).await;

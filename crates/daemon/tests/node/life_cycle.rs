@@ -220,6 +220,38 @@ async fn a_fisco_directory_runs() {
     let running = Running::new(Daemon::from_source(Source::Fisco(dir.path().into())).unwrap().build().await.unwrap());
     let status = running.client.status().await.unwrap();
     assert_eq!((status.node_id, status.name.as_str()), (id.to_string(), "node0"));
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_damaged_list_of_denied_nodes_keeps_the_others_out_and_the_node_says_so() {
+    let authority = TestAuthority::new();
+    let homes = ["one", "two", "three"].map(|name| Home::new(&authority, name, ""));
+    let node = homes[0].start().await;
+    for other in &homes[1..] {
+        node.client.set_access(&other.id.to_string(), Rule::Deny).await.unwrap();
+    }
+    node.stop().await;
+    let file = homes[0].dir.path().join("data/access.toml");
+    let whole = fs::read_to_string(&file).unwrap();
+    let second = homes[1].id.to_string();
+    fs::write(&file, whole.replace(&second, &format!("g{}", &second[1..]))).unwrap();
+
+    for _ in 0..2 {
+        let node = homes[0].start().await;
+        let denied: Vec<_> = node.client.access().await.unwrap().into_iter().map(|entry| entry.node_id).collect();
+        assert_eq!(denied, [homes[2].id.to_string()]);
+        let health = node.client.readyz().await.unwrap();
+        assert!(health.checks.iter().any(|check| check.check == "access" && !check.ok), "{health:?}");
+        let warnings = node.client.status().await.unwrap().warnings;
+        assert!(warnings.iter().any(|warning| warning.contains("access.toml.broken")), "{warnings:?}");
+        node.stop().await;
+    }
+    let entries = crate::audit::entries(&homes[0]);
+    assert_eq!(crate::audit::one(&entries, "access_broken")["denied"], 1);
+    fs::remove_file(file.with_extension("toml.broken")).unwrap();
+    let node = homes[0].start().await;
+    assert!(node.client.readyz().await.unwrap().ok && node.client.status().await.unwrap().warnings.is_empty());
+    node.stop().await;
+}
+
     assert!(running.gateway.is_some() && dir.path().join("nuncio-data/admin.sock").exists());
     running.stop().await;
 }
