@@ -3,27 +3,23 @@
 use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
+    io::{self, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
+use nuncio_pki::read_file;
+
 /// Reads a file; `None` when there is none.
 ///
 /// # Errors
-/// When it cannot be read, or is longer than `limit` bytes ([`io::ErrorKind::FileTooLarge`]).
+/// When it cannot be read, is no file, or is longer than `limit` bytes; see [`read_file`].
 pub fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let mut bytes = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > limit {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {limit} bytes")));
+    match read_file(path, limit) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
-    Ok(Some(bytes))
 }
 
 /// Replaces a file as a whole, readable for its owner only. When this returns, it is on disk, and so is its name.
@@ -76,6 +72,10 @@ pub fn copy_aside(path: &Path) -> io::Result<PathBuf> {
     let aside = aside(path)?;
     fs::copy(path, &aside)?;
     File::open(&aside)?.sync_all()?;
+    sync_directory(path)?;
+    Ok(aside)
+}
+
 /// Where [`copy_aside`] keeps it.
 ///
 /// # Errors
@@ -84,10 +84,6 @@ pub fn aside(path: &Path) -> io::Result<PathBuf> {
     let mut name = file_name(path)?;
     name.push(".broken");
     Ok(path.with_file_name(name))
-}
-
-    sync_directory(path)?;
-    Ok(aside)
 }
 
 fn new_path(path: &Path) -> io::Result<PathBuf> {
@@ -165,6 +161,18 @@ mod tests {
         fs::write(&path, "1234").unwrap();
         assert_eq!(read(&path, 4).unwrap().as_deref(), Some(&b"1234"[..]));
         assert_eq!(read(&path, 3).unwrap_err().kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_file_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        let (sender, outcome) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sender.send(read(&path, 9).map_err(|error| error.kind())));
+        let outcome = outcome.recv_timeout(std::time::Duration::from_secs(10)).expect("nobody is waited for");
+        assert_eq!(outcome, Err(io::ErrorKind::InvalidInput));
     }
 
     #[test]

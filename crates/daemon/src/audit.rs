@@ -4,7 +4,7 @@ mod trail;
 mod writer;
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{self, BufReader},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
@@ -14,6 +14,7 @@ use std::{
 
 use nuncio_audit::{Audit, Position, Report, Verifier, VerifyError};
 use nuncio_identity::{NodeId, Signer};
+use nuncio_pki::open_file;
 
 use self::{trail::Trail, writer::Writer};
 
@@ -135,7 +136,7 @@ pub fn verify(files: &[PathBuf], node: Option<NodeId>, noted: Option<Position>) 
     let mut verifier = Verifier::new(node).noting(noted);
     for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        verifier.file(&name, &mut BufReader::new(File::open(path)?))?;
+        verifier.file(&name, &mut BufReader::new(open_file(path)?))?;
     }
     Ok(verifier.finish()?)
 }

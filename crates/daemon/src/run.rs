@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use nuncio_audit::Actor;
+use tokio::{runtime::Handle, time::timeout};
 
 use crate::{
     Bound, Daemon, Reloader, RunError, Shutdown,
@@ -8,24 +11,27 @@ use crate::{
     supervisor,
 };
 
+/// How long a start that is called off may take to come to an end by itself.
+const CALLED_OFF: Duration = Duration::from_secs(1);
+
 /// Runs a node as this process: logs to standard error, takes signals, aborts on a panic. Ends when `shutdown` or a
-/// signal says so: the first SIGTERM or SIGINT drains, the second ends at once; SIGHUP reloads.
+/// signal says so, also while the node starts: the first SIGTERM or SIGINT drains, the second ends at once; SIGHUP reloads.
 ///
 /// # Errors
 /// [`RunError`]; nothing has been written to standard output.
 pub async fn run(source: Source, shutdown: Shutdown) -> Result<(), RunError> {
-    let imported = source.load()?;
-    let log = logging::start(&imported.config.log)?;
-    abort_on_panic();
+    // Before all else: until then, a signal ends the process without a word.
     let mut signals = Signals::new().map_err(RunError::Signals)?;
-    for note in &imported.notes {
-        tracing::info!("{note}");
-    }
-    let daemon = Daemon::of_process(source, imported.config, log);
-    let bound = daemon.build().await?;
+    let Some((bound, is_outdated)) = started(source, &mut signals, &shutdown).await? else {
+        tracing::info!("stopped before the node had started");
+        return Ok(());
+    };
     announce(&bound);
     let (reloader, alive) = (bound.reloader(), supervisor::stay_alive(bound.handle()));
     supervisor::ready();
+    if is_outdated {
+        drop(tokio::spawn(reload(reloader.clone(), Actor::Signal)));
+    }
     let work = bound.run(shutdown.clone());
     tokio::pin!(work, alive);
     loop {
@@ -38,12 +44,52 @@ pub async fn run(source: Source, shutdown: Shutdown) -> Result<(), RunError> {
                     supervisor::stopping();
                     shutdown.drain.cancel();
                 }
-                Asked::Nothing => tracing::info!("SIGUSR1 and SIGUSR2 change nothing here; SIGHUP reloads"),
+                Asked::Nothing => tracing::info!("SIGUSR1, SIGUSR2 and SIGXFSZ change nothing here; SIGHUP reloads"),
                 // On its own task: a reload must not keep the node from its work.
                 Asked::Reload => drop(tokio::spawn(reload(reloader.clone(), Actor::Signal))),
             },
         }
     }
+}
+
+/// A node that listens, and whether it was to be reloaded meanwhile; nothing when it was told to stop.
+///
+/// It starts on a thread of its own, which is left to itself when it hangs: a file may be on a disk that does not answer.
+async fn started(
+    source: Source,
+    signals: &mut Signals,
+    shutdown: &Shutdown,
+) -> Result<Option<(Bound, bool)>, RunError> {
+    let runtime = Handle::current();
+    let mut start = tokio::task::spawn_blocking(move || runtime.block_on(start(source)));
+    let mut is_outdated = false;
+    loop {
+        let asked = tokio::select! {
+            bound = &mut start => return bound.map_err(|_| RunError::Aborted)?.map(|bound| Some((bound, is_outdated))),
+            () = shutdown.drain.cancelled() => Asked::Stop,
+            () = shutdown.now.cancelled() => Asked::Stop,
+            asked = signals.next() => asked,
+        };
+        match asked {
+            Asked::Stop => break,
+            Asked::Reload => is_outdated = true,
+            Asked::Nothing => {}
+        }
+    }
+    supervisor::stopping();
+    // What it holds by then is let go in order.
+    let _ = timeout(CALLED_OFF, start).await;
+    Ok(None)
+}
+
+async fn start(source: Source) -> Result<Bound, RunError> {
+    let imported = source.load()?;
+    let log = logging::start(&imported.config.log)?;
+    abort_on_panic();
+    for note in &imported.notes {
+        tracing::info!("{note}");
+    }
+    Ok(Daemon::of_process(source, imported.config, log).build().await?)
 }
 
 /// What became of it is in the log.

@@ -1,13 +1,14 @@
 //! `nuncio simulate` and `nuncio replay`: the real core, hundreds of times, on a virtual clock.
 
 use std::{
-    env, fs,
+    env, fs, io,
     os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
+use nuncio_pki::open_file;
 use nuncio_testkit::simulator::{Report, Scenario, ScenarioKind, Simulator, Violation, follow, shrink, watch};
 use serde_json::json;
 
@@ -113,7 +114,8 @@ fn keep(scenario: &Scenario, trace: &Path) -> Result<(), Failure> {
 
 pub(crate) fn replay(arguments: &ReplayArguments, output: Output) -> Result<(), Failure> {
     let file = arguments.file.display();
-    let text = fs::read_to_string(&arguments.file)
+    let text = open_file(&arguments.file)
+        .and_then(io::read_to_string)
         .map_err(|error| Failure::operation("trace", format_args!("cannot read {file}: {error}")))?;
     let scenario = Scenario::from_json(&text)
         .map_err(|error| Failure::operation("trace", format_args!("{file} is no trace: {error}")))?;

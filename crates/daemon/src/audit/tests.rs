@@ -281,3 +281,18 @@ async fn a_clock_that_was_put_back_breaks_no_chain() {
     let report = judge(dir.path(), &key);
     assert_eq!((report.entries, report.unsealed), (6, 0));
 }
+
+#[test]
+fn a_pipe_among_the_files_is_no_log_and_nobody_waits_for_its_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = std::process::Command::new("mkfifo").arg(dir.path().join(name(0))).status().unwrap();
+    assert!(made.success());
+    let files = files(dir.path()).unwrap();
+    let (sender, outcome) = std::sync::mpsc::channel();
+    thread::spawn(move || drop(sender.send(verify(&files, None, None))));
+    let outcome = outcome.recv_timeout(DEADLINE).expect("nobody is waited for");
+    assert!(
+        matches!(&outcome, Err(VerifyError::Read(error)) if error.kind() == io::ErrorKind::InvalidInput),
+        "{outcome:?}"
+    );
+}

@@ -10,6 +10,7 @@ use std::{
 use jiff::Timestamp;
 use nuncio_audit::{Chain, Entry, MAX_LINE, Mark, Position};
 use nuncio_identity::{NodeId, SignError, Signer};
+use nuncio_pki::open_file;
 use serde::Deserialize;
 
 use super::{Settings, files, name};
@@ -311,13 +312,13 @@ struct Known {
 /// The node that a file names in its first line; `None` where that cannot be read.
 fn owner_of(path: &Path) -> io::Result<Option<NodeId>> {
     let mut line = Vec::new();
-    BufReader::new(File::open(path)?).take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
+    BufReader::new(open_file(path)?).take(MAX_LINE as u64).read_until(b'\n', &mut line)?;
     let first: Option<First> = serde_json::from_slice(&line).ok();
     Ok(first.filter(|first| first.kind == "opened").and_then(|first| first.node.parse().ok()))
 }
 
 fn end_of(path: &Path) -> io::Result<End> {
-    let mut content = BufReader::new(File::open(path)?);
+    let mut content = BufReader::new(open_file(path)?);
     let whole = content.get_ref().metadata()?.len();
     let (mut end, mut read, mut line) = (End { chain: None, unsealed: 0, length: 0, torn: 0 }, 0, Vec::new());
     loop {
@@ -339,7 +340,7 @@ fn end_of(path: &Path) -> io::Result<End> {
 /// Keeps what stands after so many bytes in a file beside, in the place of an earlier one.
 fn keep_aside(path: &Path, from: u64) -> io::Result<PathBuf> {
     let aside = path.with_extension("torn");
-    let mut torn = File::open(path)?;
+    let mut torn = open_file(path)?;
     torn.seek(SeekFrom::Start(from))?;
     let mut kept = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
     io::copy(&mut torn, &mut kept)?;

@@ -2,13 +2,13 @@
 
 use std::{
     collections::VecDeque,
-    fs::File,
     io::{BufRead, BufReader, Read},
     str::FromStr,
 };
 
 use jiff::Timestamp;
 use nuncio_audit::{Kind, MAX_LINE, Mark};
+use nuncio_pki::open_file;
 use serde_json::Value;
 
 use super::Log;
@@ -74,7 +74,7 @@ impl Arguments {
 pub(super) fn run(arguments: &Arguments, output: Output) -> Result<(), Failure> {
     let mut last = VecDeque::new();
     for path in arguments.log.find()?.files {
-        let file = File::open(&path).map_err(|error| Failure::file("cannot read", &path, &error))?;
+        let file = open_file(&path).map_err(|error| Failure::file("cannot read", &path, &error))?;
         let mut content = BufReader::new(file);
         let (mut line, mut number) = (Vec::new(), 0);
         loop {
