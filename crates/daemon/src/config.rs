@@ -18,6 +18,7 @@ mod ini;
 mod keys;
 mod limits;
 mod listen;
+mod peer;
 mod position;
 mod priorities;
 mod rights;
@@ -31,11 +32,12 @@ pub use error::ConfigError;
 pub use fisco::Imported;
 pub use keys::{Difference, TABLES, Table, Value};
 pub use listen::Listen;
+pub use peer::Peer;
 pub use priorities::Priorities;
 pub use rights::Rights;
 pub use section::{Effect, Key};
 pub use tables::{Access, Admin, Audit, Files, Gateway, Identity, Issuer, Log, P2p, Renewal, Web};
-pub use value::{Interval, LogFormat, Mode, Node, Peer, Sdk, Size, ValueError};
+pub use value::{Interval, LogFormat, Mode, Node, Sdk, Size, ValueError};
 
 /// Everything a node is told. Every key has a default, stated with it; `Config::default()` is a node whose files
 /// lie in `conf/` and `data/`.

@@ -1,7 +1,7 @@
 //! The operator's hand on a running node: access lists, peers, log filter. Changes are kept before they take force.
 
 use std::{
-    collections::BTreeSet,
+    collections::HashSet,
     net::SocketAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -233,25 +233,25 @@ impl Control {
         let _turn = self.turn.lock().await;
         let peer: Peer = address.parse().map_err(|error: crate::config::ValueError| bad_request(error.to_string()))?;
         let mut peers = self.state().peers.clone();
-        peers.add(peer, &self.state().config.p2p.peers);
+        peers.add(peer.clone(), &self.state().config.p2p.peers);
         peers.store(&self.data).map_err(|error| not_kept(&error))?;
         self.state().peers = peers;
-        self.node.add_peer(address).await.map_err(|error| bad_request(error.to_string()))?;
+        self.node.add_peer(peer.to_string()).await.map_err(|error| bad_request(error.to_string()))?;
         Ok(())
     }
 
-    /// A peer named by its node ID is one or more addresses: those that its link or its status say.
+    /// A peer named by its node ID is one or more addresses: those at which it was met, and that its link or its status say.
     async fn remove(&self, peer: String) -> Result<(), Failure> {
         let _turn = self.turn.lock().await;
         let wanted = self.state().wanted_peers();
         let named = match peer.parse::<NodeId>() {
             Ok(node) => addresses_of(node, &self.node.snapshot()),
-            Err(_) => BTreeSet::from([peer.clone()]),
+            Err(_) => peer.parse().into_iter().collect(),
         };
-        let removed: Vec<Peer> = wanted.into_iter().filter(|wanted| named.contains(wanted.as_str())).collect();
+        let removed: Vec<Peer> = wanted.into_iter().filter(|wanted| named.contains(wanted)).collect();
         if removed.is_empty() {
             return Err(Failure::new(ErrorCode::NotFound, format!("{peer} is not among the configured peers"))
-                .with_hint("see `nuncio peers`, and write the address as it was added"));
+                .with_hint("see `nuncio peers`"));
         }
         let mut peers = self.state().peers.clone();
         for peer in &removed {
@@ -448,10 +448,11 @@ fn restrict(policy: Policy, changes: &AccessChanges, configured: &Access) -> Pol
     policy.with_access(having(Rule::Allow), having(Rule::Deny))
 }
 
-fn addresses_of(node: NodeId, snapshot: &Snapshot) -> BTreeSet<String> {
-    let peers = snapshot.peers.iter().filter(|peer| peer.node_id == Some(node)).map(|peer| peer.address.clone());
+fn addresses_of(node: NodeId, snapshot: &Snapshot) -> HashSet<Peer> {
+    let peers = snapshot.peers.iter().filter(|peer| peer.node_id == Some(node));
+    let peers = peers.flat_map(|peer| peer.configured_at.iter().chain([&peer.address]).cloned());
     let told = snapshot.node(node).into_iter().flat_map(NodeSnapshot::addresses);
-    peers.chain(told).collect()
+    peers.chain(told).filter_map(|address| address.parse().ok()).collect()
 }
 
 fn absolute(path: PathBuf) -> PathBuf {

@@ -109,6 +109,8 @@ pub struct PeerSnapshot {
     pub name: Option<String>,
     /// Whether the operator asked for it.
     pub configured: bool,
+    /// The configured addresses at which it was met, or is looked for.
+    pub configured_at: Vec<String>,
     /// Why the last dial failed, of a peer without a link.
     pub last_error: Option<String>,
 }

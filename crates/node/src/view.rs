@@ -62,7 +62,8 @@ fn linked(link: peering::LinkView, admissions: &Admissions, round_trips: &HashMa
     let admission = admissions.get(&link.peer);
     PeerSnapshot {
         node_id: Some(link.peer),
-        configured: link.configured.is_some(),
+        configured: !link.configured.is_empty(),
+        configured_at: link.configured.iter().map(ToString::to_string).collect(),
         address: link.address.to_string(),
         direction: Some(match link.direction {
             peering::Direction::Inbound => Direction::Inbound,
@@ -89,6 +90,7 @@ fn waiting(peer: peering::PendingPeerView, admissions: &Admissions) -> PeerSnaps
         agency: admission.as_ref().map(|admission| admission.certificate.agency.clone()),
         name: admission.as_ref().map(|admission| admission.certificate.name.clone()),
         configured: true,
+        configured_at: vec![peer.address.to_string()],
         last_error: peer.last_error.map(|error| error.to_string()),
     }
 }
@@ -106,6 +108,7 @@ fn banned(ban: &peering::BanView, admissions: &Admissions) -> PeerSnapshot {
         agency: admission.as_ref().map(|admission| admission.certificate.agency.clone()),
         name: admission.as_ref().map(|admission| admission.certificate.name.clone()),
         configured: false,
+        configured_at: Vec::new(),
         last_error: Some(format!("banned for {seconds} s: {}", ban.reason)),
     }
 }

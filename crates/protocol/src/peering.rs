@@ -142,8 +142,8 @@ pub struct LinkView {
     pub direction: Direction,
     /// Since when the link is up (moves between connections do not count).
     pub since: Instant,
-    /// The configured address at which the peer was met, if the operator asked for it.
-    pub configured: Option<Address>,
+    /// The configured addresses at which the peer was met; none, if no operator asked for it.
+    pub configured: Vec<Address>,
 }
 
 /// A node that is refused for a while, as operators see it.

@@ -8,10 +8,10 @@ use std::{
 };
 
 use super::{
-    Config, ConfigError, directory_of,
+    Config, ConfigError, Peer, directory_of,
     ini::{self, Entry},
     text,
-    value::{Peer, Sdk, Size, ValueError},
+    value::{Sdk, Size, ValueError},
 };
 
 /// A configuration and what was left out of it.

@@ -5,8 +5,9 @@ use nuncio_pki::{CrlPolicy, RoleRule};
 
 use super::{
     listen::Listen,
+    peer::Peer,
     section::section,
-    value::{Interval, LogFormat, Mode, Node, Peer, Sdk, Size},
+    value::{Interval, LogFormat, Mode, Node, Sdk, Size},
 };
 
 section! {

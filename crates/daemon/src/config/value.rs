@@ -1,4 +1,4 @@
-use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
 use nuncio_gateway::ClientName;
 use nuncio_identity::NodeId;
@@ -20,6 +20,8 @@ macro_rules! as_text {
         }
     };
 }
+
+pub(super) use as_text;
 
 /// The permissions of a file, as `chmod` takes them: `0600`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,45 +60,6 @@ impl ValueError {
         Self { text: text.to_owned(), expected: expected.into() }
     }
 }
-
-/// Where a peer is reached: `host:port`, `ip:port`, `[ipv6]:port` or a multiaddr.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Peer(String);
-
-impl Peer {
-    /// The text as it was written.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Host and port, out of either notation.
-    pub fn host_and_port(&self) -> Option<(&str, u16)> {
-        split_authority(&self.0).or_else(|| split_multiaddr(&self.0))
-    }
-}
-
-impl FromStr for Peer {
-    type Err = ValueError;
-
-    fn from_str(text: &str) -> Result<Self, ValueError> {
-        let peer = Self(text.trim().to_owned());
-        match peer.host_and_port() {
-            Some((_, port)) if port != 0 => Ok(peer),
-            _ => Err(ValueError::new(
-                text,
-                "a peer's address: write host:port, ip:port, [ipv6]:port or a multiaddr such as /dns/host/tcp/30300",
-            )),
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-as_text!(Peer);
 
 /// A node ID in a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -217,93 +180,9 @@ impl FromStr for LogFormat {
     }
 }
 
-fn split_authority(text: &str) -> Option<(&str, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let port = port.parse().ok().filter(|_| !port.starts_with('+'))?;
-    let host = match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').filter(|ip| ip.parse::<std::net::Ipv6Addr>().is_ok())?,
-        None if is_host(host) => host,
-        None => return None,
-    };
-    Some((host, port))
-}
-
-/// `/ip4|ip6|dns|dns4|dns6/<host>/tcp/<port>`, with `/p2p/<peer>` at the end or not.
-fn split_multiaddr(text: &str) -> Option<(&str, u16)> {
-    let parts: Vec<_> = text.strip_prefix('/')?.split('/').collect();
-    let (address, rest) = parts.split_at_checked(4)?;
-    let [family, host, "tcp", port] = address else { return None };
-    let fits = match *family {
-        "ip4" => host.parse::<std::net::Ipv4Addr>().is_ok(),
-        "ip6" => host.parse::<std::net::Ipv6Addr>().is_ok(),
-        "dns" | "dns4" | "dns6" => is_host(host),
-        _ => false,
-    };
-    let ends_well = rest.is_empty() || matches!(rest, ["p2p", peer] if !peer.is_empty());
-    if fits && ends_well { Some((host, port.parse().ok()?)) } else { None }
-}
-
-/// An IPv4 address or a DNS name; digits and dots alone must be an address.
-fn is_host(host: &str) -> bool {
-    if host.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return host.parse::<IpAddr>().is_ok();
-    }
-    let name = host.strip_suffix('.').unwrap_or(host);
-    let is_label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
-    name.len() <= 253 && name.split('.').all(is_label)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn peers_of_every_notation() {
-        for (text, host, port) in [
-            ("127.0.0.1:30300", "127.0.0.1", 30300),
-            ("[::1]:1", "::1", 1),
-            ("node-1.example.com:65535", "node-1.example.com", 65535),
-            ("node_0:30300", "node_0", 30300),
-            ("/ip4/10.0.0.1/tcp/30300", "10.0.0.1", 30300),
-            ("/ip6/::1/tcp/30300", "::1", 30300),
-            ("/dns/n0/tcp/30300/p2p/16Uiu2HAm", "n0", 30300),
-        ] {
-            assert_eq!(text.parse::<Peer>().unwrap().host_and_port(), Some((host, port)), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_peer() {
-        for text in [
-            "",
-            ":1",
-            "host",
-            "host:",
-            "host:0",
-            "host:65536",
-            "host:+1",
-            "1.2.3:4",
-            "999.1.1.1:5",
-            "::1:5",
-            "[::1]",
-            "[1.2.3.4]:5",
-            "http://h:1",
-            "h h:1",
-            "-h:1",
-            "/ip4/1.2.3.4/udp/1",
-            "/ip4/x/tcp/1",
-            "/dns/h/tcp/1/quic",
-            "/tcp/1",
-            "user@h:1",
-        ] {
-            assert!(text.parse::<Peer>().is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn spans_and_sizes_are_written_as_they_are_read() {

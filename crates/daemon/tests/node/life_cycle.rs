@@ -8,7 +8,7 @@ use nuncio_admin::{
     client::UnicastReply,
 };
 use nuncio_daemon::{Config, Daemon, DataDirError, RunError, Source, StartError};
-use nuncio_node::{Incoming, Responder};
+use nuncio_node::{Incoming, Responder, Snapshot};
 use nuncio_testkit::TestAuthority;
 use tokio::{task::JoinHandle, time::timeout};
 
@@ -78,6 +78,35 @@ async fn what_operators_change_lasts_across_restarts() {
     assert_eq!(second.client.reset_access(&one.id.to_string()).await.unwrap_err().code(), "not_found");
     second.client.add_peer(&first.p2p.to_string()).await.unwrap();
     second.links(1).await;
+    second.stop().await;
+    first.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_peer_under_two_addresses_is_removed_under_both_by_its_id() {
+    let authority = TestAuthority::new();
+    let (one, two) = (Home::new(&authority, "one", ""), Home::new(&authority, "two", ""));
+    let first = one.start().await;
+    let port = first.p2p.port();
+    two.write(&format!("peers = [\"LocalHost:{port}\"]"));
+    let second = two.start().await;
+    second.links(1).await;
+    second.client.add_peer(&format!("/dns/localhost/tcp/{port}")).await.unwrap();
+    second.client.add_peer(&format!("/ip4/127.0.0.1/tcp/{port}")).await.unwrap();
+    let met = |now: &Snapshot| now.peers.iter().any(|peer| peer.configured_at.len() == 2);
+    let mut snapshots = second.node.snapshots();
+    timeout(DEADLINE, snapshots.wait_for(|now| met(now))).await.expect("it is met under both").unwrap();
+    second.client.remove_peer(&one.id.to_string()).await.unwrap();
+    second.links(0).await;
+    assert_eq!(second.configured().await, Vec::<String>::new());
+    second.stop().await;
+
+    let second = two.start().await;
+    assert_eq!(second.configured().await, Vec::<String>::new());
+    second.client.add_peer(&format!("localhost.:0{port}")).await.unwrap();
+    second.links(1).await;
+    second.client.remove_peer(&format!("LOCALHOST:{port}")).await.unwrap();
+    second.links(0).await;
     second.stop().await;
     first.stop().await;
 }
@@ -191,35 +220,6 @@ async fn broken_state_files_stop_no_start_and_are_kept_aside() {
     }
 }
 
-/// Removes the file, or writes other text, or only changes its mode.
-fn spoil(path: &Path, text: Option<&str>, mode: u32) {
-    match (text, mode) {
-        (None, 0) => fs::remove_file(path).unwrap(),
-        (None, mode) => fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap(),
-        (Some(text), mode) => {
-            fs::remove_file(path).unwrap();
-            fs::write(path, text).unwrap();
-            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
-        }
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fisco_directory_runs() {
-    let authority = TestAuthority::new();
-    let dir = tempfile::tempdir().unwrap();
-    let id = authority.write_node_directory(&dir.path().join("conf"), "node0");
-    authority.write_channel_directory(&dir.path().join("conf/channel_cert"));
-    let ini = "[rpc]\nchannel_listen_ip=127.0.0.1\nchannel_listen_port=0\njsonrpc_listen_port=8545\n\
-               [p2p]\nlisten_ip=127.0.0.1\nlisten_port=0\nnode.0=127.0.0.1:9\n\
-               [network_security]\ndata_path=conf/\nkey=node.key\ncert=node.crt\nca_cert=ca.crt\n\
-               [chain]\nid=1\nsm_crypto=false\nrsa_crypto_channel=true\n";
-    fs::write(dir.path().join("config.ini"), ini).unwrap();
-    let imported = Config::import_fisco(dir.path()).unwrap();
-    assert_eq!(imported.notes.len(), 2, "{:?}", imported.notes);
-    let running = Running::new(Daemon::from_source(Source::Fisco(dir.path().into())).unwrap().build().await.unwrap());
-    let status = running.client.status().await.unwrap();
-    assert_eq!((status.node_id, status.name.as_str()), (id.to_string(), "node0"));
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_list_of_denied_nodes_keeps_the_others_out_and_the_node_says_so() {
     let authority = TestAuthority::new();
@@ -252,6 +252,35 @@ async fn a_damaged_list_of_denied_nodes_keeps_the_others_out_and_the_node_says_s
     node.stop().await;
 }
 
+/// Removes the file, or writes other text, or only changes its mode.
+fn spoil(path: &Path, text: Option<&str>, mode: u32) {
+    match (text, mode) {
+        (None, 0) => fs::remove_file(path).unwrap(),
+        (None, mode) => fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap(),
+        (Some(text), mode) => {
+            fs::remove_file(path).unwrap();
+            fs::write(path, text).unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fisco_directory_runs() {
+    let authority = TestAuthority::new();
+    let dir = tempfile::tempdir().unwrap();
+    let id = authority.write_node_directory(&dir.path().join("conf"), "node0");
+    authority.write_channel_directory(&dir.path().join("conf/channel_cert"));
+    let ini = "[rpc]\nchannel_listen_ip=127.0.0.1\nchannel_listen_port=0\njsonrpc_listen_port=8545\n\
+               [p2p]\nlisten_ip=127.0.0.1\nlisten_port=0\nnode.0=127.0.0.1:9\n\
+               [network_security]\ndata_path=conf/\nkey=node.key\ncert=node.crt\nca_cert=ca.crt\n\
+               [chain]\nid=1\nsm_crypto=false\nrsa_crypto_channel=true\n";
+    fs::write(dir.path().join("config.ini"), ini).unwrap();
+    let imported = Config::import_fisco(dir.path()).unwrap();
+    assert_eq!(imported.notes.len(), 2, "{:?}", imported.notes);
+    let running = Running::new(Daemon::from_source(Source::Fisco(dir.path().into())).unwrap().build().await.unwrap());
+    let status = running.client.status().await.unwrap();
+    assert_eq!((status.node_id, status.name.as_str()), (id.to_string(), "node0"));
     assert!(running.gateway.is_some() && dir.path().join("nuncio-data/admin.sock").exists());
     running.stop().await;
 }

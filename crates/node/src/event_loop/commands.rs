@@ -110,7 +110,10 @@ impl EventLoop {
     /// Takes a configured address, or a node ID or its beginning.
     fn remove_peer(&mut self, peer: &str) -> bool {
         let overlay = self.swarm.behaviour().overlay();
-        let links = overlay.links().into_iter().filter_map(|link| Some((link.configured?, Some(link.peer))));
+        let links = overlay.links().into_iter().flat_map(|link| {
+            let met = link.configured.into_iter();
+            met.map(move |address| (address, Some(link.peer)))
+        });
         let pending = overlay.pending_peers().into_iter().map(|pending| (pending.address, pending.node));
         let is_meant = |address: &Address, node: Option<NodeId>| {
             address.as_str() == peer || node.is_some_and(|node| node.to_string().starts_with(&peer.to_lowercase()))

@@ -261,8 +261,9 @@ impl Dialer {
         self.schedule.next().map(|next| opens_at.map_or(next, |opens_at| next.max(opens_at)))
     }
 
-    pub(super) fn configured_address(&self, node: &NodeId) -> Option<Address> {
-        self.configured.iter().find(|(_, peer)| peer.node == Some(*node)).map(|(address, _)| address.clone())
+    pub(super) fn configured_addresses(&self, node: &NodeId) -> Vec<Address> {
+        let met = self.configured.iter().filter(|(_, peer)| peer.node == Some(*node));
+        met.map(|(address, _)| address.clone()).collect()
     }
 
     pub(super) fn pending(&self, is_linked: impl Fn(&NodeId) -> bool) -> Vec<PendingPeerView> {

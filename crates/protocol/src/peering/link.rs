@@ -95,7 +95,7 @@ impl Links {
         self.links.keys()
     }
 
-    pub(super) fn views(&self, configured: impl Fn(&NodeId) -> Option<Address>) -> impl Iterator<Item = LinkView> {
+    pub(super) fn views(&self, configured: impl Fn(&NodeId) -> Vec<Address>) -> impl Iterator<Item = LinkView> {
         self.links.iter().filter_map(move |(peer, link)| {
             let connection = self.connections.get(&link.connection)?;
             Some(LinkView {

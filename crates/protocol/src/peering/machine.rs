@@ -84,7 +84,7 @@ impl Peering {
     }
 
     pub(crate) fn links(&self) -> Vec<LinkView> {
-        self.links.views(|peer| self.dialer.configured_address(peer)).collect()
+        self.links.views(|peer| self.dialer.configured_addresses(peer)).collect()
     }
 
     pub(crate) fn pending_peers(&self) -> Vec<PendingPeerView> {
