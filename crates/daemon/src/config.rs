@@ -18,6 +18,7 @@ mod ini;
 mod keys;
 mod limits;
 mod listen;
+mod listeners;
 mod peer;
 mod position;
 mod priorities;
@@ -242,11 +243,8 @@ impl Config {
             (None, Some(_)) => return Err(("gateway.rsa_cert", "rsa_key is not set".to_owned())),
             _ => {}
         }
-        let port = self.gateway.listen.port();
-        if self.gateway.enabled && self.p2p.listen.has_port(port) {
-            return Err(("gateway.listen", format!("port {port} is [p2p] listen's")));
-        }
         self.judge_web()?;
+        self.judge_listeners()?;
         let is_secret = self.admin.tls || self.admin.allow_remote;
         if let Some(address) = self.admin.listen.filter(|a| !a.ip().is_loopback() && !is_secret) {
             return Err((

@@ -286,7 +286,13 @@ fn listen_address(text: &str) -> Result<SocketAddr, BuildError> {
         Ok(multiaddr) => from_multiaddr(&multiaddr),
         Err(_) => text.to_owned(),
     };
-    plain.parse().map_err(|_| BuildError::address(text, "listen at ip:port or [ipv6]:port".into()))
+    let address: SocketAddr =
+        plain.parse().map_err(|_| BuildError::address(text, "listen at ip:port or [ipv6]:port".into()))?;
+    // An IPv6 socket of libp2p takes IPv6 alone.
+    Ok(match address.ip().to_canonical() {
+        IpAddr::V4(ip) => SocketAddr::new(ip.into(), address.port()),
+        IpAddr::V6(_) => address,
+    })
 }
 
 /// Where it is bound, a free port filled in.
@@ -369,5 +375,22 @@ impl BuildError {
             TransportError::MultiaddrNotSupported(_) => io::Error::other("not a TCP address"),
         };
         Self::Listen { address, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ipv4_address_in_the_form_of_an_ipv6_one_is_listened_at() {
+        for (text, address) in [
+            ("[::ffff:127.0.0.1]:1", "127.0.0.1:1"),
+            ("/ip6/::ffff:127.0.0.1/tcp/1", "127.0.0.1:1"),
+            ("[::1]:1", "[::1]:1"),
+        ] {
+            assert_eq!(listen_address(text).unwrap(), address.parse().unwrap(), "{text}");
+        }
+        assert!(listen_address("localhost:1").is_err());
     }
 }

@@ -60,10 +60,6 @@ impl Config {
         if !self.gateway.enabled {
             return Err(("web.enabled", "needs [gateway] enabled, whose certificates and budgets it has".to_owned()));
         }
-        let port = web.listen.port();
-        if port != 0 && (port == self.gateway.listen.port() || self.p2p.listen.has_port(port)) {
-            return Err(("web.listen", format!("port {port} is [gateway] listen's or [p2p] listen's")));
-        }
         let needs_tls = !web.listen.ip().is_loopback() || !web.tokens;
         if !web.tls && needs_tls {
             return Err(("web.tls", "without it, listen is a loopback address and tokens is true".to_owned()));
@@ -216,7 +212,6 @@ mod tests {
             ("[audit]\nmax_file = \"1KiB\"", "audit.max_file: 1KiB is not between 64KiB"),
             ("[audit]\nkeep_files = 1", "audit.keep_files: 1 is not between 2"),
             ("[gateway]\nenabled = false\n[web]\nenabled = true", "4:11: web.enabled: needs [gateway] enabled"),
-            ("[web]\nenabled = true\nlisten = \"127.0.0.1:20200\"", "web.listen: port 20200 is [gateway] listen's"),
             ("[web]\nenabled = true\ntls = false\ntokens = true", "3:7: web.tls: without it, listen is a loopback"),
             ("[web]\nenabled = true\ntls = false\nlisten = \"127.0.0.1:1\"", "web.tls: without it"),
             ("[web]\nenabled = true\norigins = [\"shop.example\"]", "\"shop.example\" is no origin"),

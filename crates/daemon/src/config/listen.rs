@@ -2,12 +2,16 @@ use std::{fmt, net::SocketAddr, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use super::value::ValueError;
+use super::{
+    listeners::{are_in_each_others_way, plain},
+    value::ValueError,
+};
 
 /// Most addresses that a node listens at.
 const MAX: usize = 8;
 
-/// Where a node listens: one address, written as a text, or several, written as a list. `[::]` is both families.
+/// Where a node listens: one address, written as a text, or several, written as a list. `[::]` is both families, and an IPv4
+/// address in the form of an IPv6 one is an IPv4 address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listen(Vec<SocketAddr>);
 
@@ -17,26 +21,31 @@ impl Listen {
         &self.0
     }
 
-    /// Whether one of them has this port; 0 is none yet.
-    pub fn has_port(&self, port: u16) -> bool {
-        port != 0 && self.0.iter().any(|address| address.port() == port)
-    }
-
     fn checked(addresses: Vec<SocketAddr>) -> Result<Self, String> {
         if addresses.is_empty() || addresses.len() > MAX {
             return Err(format!("{} addresses: a node listens at 1 to {MAX}", addresses.len()));
         }
-        let repeated = addresses.iter().enumerate().find(|(at, address)| addresses[..*at].contains(address));
-        match repeated.filter(|(_, address)| address.port() != 0) {
-            Some((_, address)) => Err(format!("{address} is there twice")),
+        let pairs =
+            addresses.iter().enumerate().flat_map(|(at, one)| addresses[..at].iter().map(move |other| (other, one)));
+        match pairs
+            .into_iter()
+            .find(|(other, one)| are_in_each_others_way(**other, **one) && !are_both_families(other, one))
+        {
+            Some((other, one)) if other == one => Err(format!("{one} is there twice")),
+            Some((other, one)) => Err(format!("{other} and {one} take each other's place: one port of one address")),
             None => Ok(Self(addresses)),
         }
     }
 }
 
+/// `[::]` and 0.0.0.0, which it would be by itself.
+fn are_both_families(one: &SocketAddr, other: &SocketAddr) -> bool {
+    one.ip().is_unspecified() && other.ip().is_unspecified() && one.is_ipv4() != other.is_ipv4()
+}
+
 impl From<SocketAddr> for Listen {
     fn from(address: SocketAddr) -> Self {
-        Self(vec![address])
+        Self(vec![plain(address)])
     }
 }
 
@@ -45,7 +54,7 @@ impl FromStr for Listen {
 
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let expected = "where to listen: write ip:port or [ipv6]:port";
-        text.trim().parse().map(|address| Self(vec![address])).map_err(|_| ValueError::new(text, expected))
+        text.trim().parse::<SocketAddr>().map(Self::from).map_err(|_| ValueError::new(text, expected))
     }
 }
 
@@ -102,6 +111,8 @@ mod tests {
             assert_eq!(toml::Value::try_from(&listen).unwrap().to_string(), text);
         }
         assert_eq!(read("[\"127.0.0.1:1\"]").unwrap().to_string(), "127.0.0.1:1");
+        assert_eq!(read("\"[::ffff:127.0.0.1]:1\"").unwrap().to_string(), "127.0.0.1:1");
+        assert_eq!(read("[\"0.0.0.0:1\", \"[::1]:1\", \"127.0.0.1:2\"]").unwrap().addresses().len(), 3);
         assert_eq!(read("[\"127.0.0.1:0\", \"127.0.0.1:0\"]").unwrap().addresses().len(), 2);
     }
 
@@ -110,6 +121,10 @@ mod tests {
         for (text, part) in [
             ("[]", "0 addresses"),
             ("[\"0.0.0.0:1\", \"0.0.0.0:1\"]", "0.0.0.0:1 is there twice"),
+            ("[\"[::ffff:127.0.0.1]:1\", \"127.0.0.1:1\"]", "127.0.0.1:1 is there twice"),
+            ("[\"0.0.0.0:1\", \"127.0.0.1:1\"]", "0.0.0.0:1 and 127.0.0.1:1 take each other's place"),
+            ("[\"[::]:1\", \"127.0.0.1:1\"]", "[::]:1 and 127.0.0.1:1 take"),
+            ("[\"[::1]:1\", \"[::]:1\"]", "[::1]:1 and [::]:1 take"),
             ("\"localhost:1\"", "`localhost:1` is not where to listen"),
             ("[\"x\"]", "`x` is not where to listen"),
             ("1", "a list of such texts"),
