@@ -118,3 +118,20 @@ fn a_start_that_waits_is_called_off_by_a_signal_and_reloaded_when_it_is_done() {
     kill_process(pid, Signal::TERM).expect("a child of ours");
     assert!(node.ended().success());
 }
+
+#[test]
+fn a_limit_of_files_ends_no_node() {
+    let net = Net::create(2, "full");
+    let path = net.text("supervisor");
+    let supervisor = Supervisor::at(&path);
+    let program = command::<&str>([]).get_program().to_owned();
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -f 1; exec \"$0\" run --config \"$1\""]).arg(program).arg(net.config(0));
+    let mut node = Kept::spawn(limited.env("NOTIFY_SOCKET", &path).stdin(Stdio::null()).stderr(Stdio::null()));
+    assert_eq!(supervisor.hears_of_a_change().trim(), "READY=1");
+    let pid = Pid::from_child(node.child());
+    kill_process(pid, Signal::XFSZ).expect("a child of ours");
+    kill_process(pid, Signal::POWER).expect("a child of ours");
+    assert_eq!(supervisor.hears_of_a_change().trim(), "STOPPING=1");
+    assert!(node.ended().success());
+}
