@@ -7,7 +7,7 @@ use super::{Config, ConfigError, TABLES};
 const PREFIX: &str = "NUNCIO_";
 
 /// Puts environment variables in front of the file: `NUNCIO_<SECTION>__<KEY>` and `NUNCIO_DATA_DIR`. Lists are
-/// written with commas or as TOML.
+/// written with commas or as TOML; between commas, and in an empty text, nothing is no entry.
 pub(super) fn overlay(
     config: Config,
     variables: impl IntoIterator<Item = (String, OsString)>,
@@ -61,7 +61,8 @@ fn meant(name: &str) -> Option<String> {
 
 fn set(config: &Config, path: &[&str], text: &str) -> Result<Config, String> {
     let table = Table::try_from(config).map_err(|error| error.to_string())?;
-    let list = text.split(',').map(|item| Value::from(item.trim())).collect::<Vec<_>>();
+    let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
+    let list = items.map(Value::from).collect::<Vec<_>>();
     let literal = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
     let literal = literal.and_then(|mut table| table.remove("value"));
     let mut first_error = None;

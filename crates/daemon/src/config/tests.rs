@@ -144,11 +144,24 @@ fn the_environment_comes_before_the_file() {
         ("NUNCIO_NO__X", "1"),
         ("NUNCIO_P2P_LISTEN", "127.0.0.1:3"),
         ("NUNCIO_P2P__MAX_LINKS", "5\nmax_links = 6"),
-        ("NUNCIO_P2P__PEERS", ""),
+        ("NUNCIO_P2P__LISTEN", ""),
+        ("NUNCIO_P2P__REDIAL_FIRST", ","),
         ("NUNCIO_P2P__FORGET_AFTER", "5124095576030000h"),
     ] {
         let error = overlay(&[(name, value)]).unwrap_err();
         assert!(error.to_string().starts_with(&format!("environment variable {name}: ")), "{error}");
+    }
+}
+
+#[test]
+fn a_variable_with_nothing_in_it_is_an_empty_list() {
+    let file = parse("[p2p]\npeers = [\"a:1\"]\n[identity]\ncrl = [\"x\"]").unwrap();
+    for (text, peers) in [("", &[][..]), (" , ", &[]), ("b:2,", &["b:2"]), (",b:2, ,c:3", &["b:2", "c:3"]), ("[]", &[])]
+    {
+        let pairs = ["NUNCIO_P2P__PEERS", "NUNCIO_IDENTITY__CRL"].map(|name| (name.to_owned(), text.into()));
+        let config = environment::overlay(file.clone(), pairs).unwrap();
+        assert_eq!(config.p2p.peers.iter().map(Peer::as_str).collect::<Vec<_>>(), peers, "{text:?}");
+        assert_eq!(config.identity.crl.len(), peers.len(), "{text:?}");
     }
 }
 
