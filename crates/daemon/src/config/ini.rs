@@ -27,7 +27,8 @@ pub(super) fn parse(text: &str) -> Result<Vec<Entry<'_>>, BadLine> {
             continue;
         }
         if let Some(rest) = trimmed.strip_prefix('[') {
-            section = rest.strip_suffix(']').ok_or(BadLine { line, message: "a section ends with `]`" })?.trim();
+            // What stands behind it is a comment or a slip; FISCO BCOS looks at neither.
+            section = rest.split_once(']').ok_or(BadLine { line, message: "a section ends with `]`" })?.0.trim();
             continue;
         }
         let (key, value) = trimmed.split_once('=').ok_or(BadLine { line, message: "expected `key=value`" })?;
@@ -46,7 +47,7 @@ mod tests {
 
     #[test]
     fn sections_comments_and_lines() {
-        let text = "; c\n[p2p]\n  listen_ip = 0.0.0.0\r\n\n# c\nnode.0=[::1]:30300\n[ rpc ]\nx=\n";
+        let text = "; c\n[p2p] ; c [x]\n  listen_ip = 0.0.0.0\r\n\n# c\nnode.0=[::1]:30300\n[ rpc ]\nx=\n";
         let seen: Vec<_> = parse(text).unwrap().into_iter().map(|e| (e.section, e.key, e.value, e.line)).collect();
         assert_eq!(
             seen,
