@@ -246,7 +246,7 @@ events! {
         /// Why not.
         cause: Text,
     };
-    /// Messages of an SDK or a node were refused, for a quota was used up: told once a minute for each.
+    /// Messages or calls of an SDK, or messages of a node, were refused, for a quota was used up: told once a minute for each.
     OverQuota = "over_quota", Member {
         /// The door or judge, and the cause as metrics call it.
         refused: Refused,

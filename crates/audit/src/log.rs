@@ -2,6 +2,8 @@
 
 use std::time::Instant;
 
+use nuncio_metrics::{Cause, QuotaRefusal};
+
 use crate::{Act, Actor, Event, NodeIdText, Outcome, Text, Told, told::News};
 
 /// Writes it.
@@ -173,6 +175,9 @@ fn of_sdk(event: &Event, left_out: Option<u64>) {
         }
         Event::SubscriptionDenied { refused, client, subject, topics, cause } => {
             tracing::warn!(client, %subject, topics, %refused, left_out, "an SDK may not subscribe some topics of its list, the others stand: {cause}");
+        }
+        Event::OverQuota { refused, subject, messages } if refused.0 == Cause::Quota(QuotaRefusal::Calls) => {
+            tracing::warn!(%subject, calls = messages, %refused, left_out, "JSON-RPC calls beyond what one certificate may make are refused");
         }
         Event::OverQuota { refused, subject, messages } => {
             tracing::warn!(%subject, messages, %refused, left_out, "messages over a quota in [[rights.quota]] are refused");

@@ -1,4 +1,4 @@
-use std::{net::SocketAddr, sync::Arc};
+use std::{any::Any, net::SocketAddr, sync::Arc};
 
 use nuncio_gateway::{NodeFacts, NodeInfo};
 use nuncio_identity::NodeId;
@@ -20,13 +20,14 @@ impl SnapshotInfo {
 impl NodeInfo for SnapshotInfo {
     fn own(&self) -> NodeFacts {
         let snapshot = self.node.snapshot();
+        let node = snapshot.node(snapshot.node_id);
         NodeFacts {
             node_id: self.node.node_id(),
             address: snapshot.listen.first().map(|address| ip_and_port(address)).unwrap_or_default(),
             agency: snapshot.agency.clone(),
-            agency_path: path_of(&snapshot, snapshot.node_id),
+            agency_path: node.map(NodeSnapshot::agency_path).unwrap_or_default(),
             name: snapshot.name.clone(),
-            topics: topics_of(&snapshot, snapshot.node_id),
+            topics: topics_of(node),
         }
     }
 
@@ -36,13 +37,14 @@ impl NodeInfo for SnapshotInfo {
         linked
             .filter_map(|peer| {
                 let id = peer.node_id?;
+                let node = snapshot.node(id);
                 Some(NodeFacts {
                     node_id: id,
                     address: ip_and_port(&peer.address),
                     agency: peer.agency.clone().unwrap_or_default(),
-                    agency_path: path_of(&snapshot, id),
+                    agency_path: node.map(NodeSnapshot::agency_path).unwrap_or_default(),
                     name: peer.name.clone().unwrap_or_default(),
-                    topics: topics_of(&snapshot, id),
+                    topics: topics_of(node),
                 })
             })
             .collect()
@@ -62,15 +64,14 @@ impl NodeInfo for SnapshotInfo {
             })
             .collect()
     }
+
+    fn state(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        Some(self.node.snapshot())
+    }
 }
 
-fn topics_of(snapshot: &Snapshot, node: NodeId) -> Vec<String> {
-    let topics = snapshot.node(node).map(NodeSnapshot::topics).unwrap_or_default();
-    topics.iter().map(ToString::to_string).collect()
-}
-
-fn path_of(snapshot: &Snapshot, node: NodeId) -> String {
-    snapshot.node(node).map(NodeSnapshot::agency_path).unwrap_or_default()
+fn topics_of(node: Option<&NodeSnapshot>) -> Vec<String> {
+    node.map(NodeSnapshot::topics).unwrap_or_default().iter().map(ToString::to_string).collect()
 }
 
 /// SDKs expect `ip:port`; a multiaddr is written so.

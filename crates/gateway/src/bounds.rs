@@ -4,7 +4,7 @@ use nuncio_bounds::Bound;
 use nuncio_channel_protocol::{MAX_FRAME, RECORD_LENGTH};
 use nuncio_protocol::TOPIC_COST;
 
-use crate::{clients::DeniedTopics, config::Limits, tenants::OWING, visitors::Visitors};
+use crate::{clients::DeniedTopics, config::Limits, rpc::Rpc, tenants::OWING, visitors::Visitors};
 
 /// Frames up to this length are read without asking for room, in bytes.
 pub const SMALL_FRAME: usize = 16 << 10;
@@ -75,6 +75,7 @@ impl Limits {
             DeniedTopics::BOUND.per("SDK", self.connections),
             OWING,
             Visitors::BOUND,
+            Rpc::BOUND,
         ];
         own.into_iter().chain(self.door.bounds(TLS)).collect()
     }

@@ -68,6 +68,10 @@ counters! {
     frames_malformed: Counter,
     /// Frames over a size limit, skipped unread.
     frames_oversized: Counter,
+    /// JSON-RPC calls answered.
+    calls: Counter,
+    /// JSON-RPC calls that were too many: of all, or of one certificate.
+    calls_refused: Counter,
     /// Publishes to topics that the client may not publish to.
     publishes_denied: Counter,
     /// Publishes over a quota.

@@ -38,6 +38,7 @@ use rights::Held;
 pub(crate) use rights::Sight;
 use topics::Topics;
 
+mod calls;
 mod end;
 mod letters;
 mod newcomer;

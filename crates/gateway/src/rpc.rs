@@ -4,11 +4,13 @@
 //! embeds the gateway answers the rest, and whatever it wants to answer itself, through [`RpcHandler`].
 
 mod call;
+mod kept;
 mod pace;
 
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use nuncio_bounds::Bound;
 use nuncio_channel_protocol::FrameSeq;
 use nuncio_rights::Party;
 use serde::Deserialize;
@@ -18,8 +20,10 @@ use crate::{
     config::Version,
     member::Sight,
     node_info::{NodeFacts, NodeInfo},
+    tenants::Tenant,
 };
 pub use call::{Call, Caller, EventFilter, EventFilterFuture, RpcError, RpcFuture, RpcHandler};
+use kept::{About, Kept};
 use pace::Pace;
 
 /// The answers of one gateway.
@@ -28,11 +32,14 @@ pub(crate) struct Rpc {
     info: Arc<dyn NodeInfo>,
     handler: Option<Arc<dyn RpcHandler>>,
     pace: Option<Pace>,
+    kept: Kept,
 }
 
 /// The answer to one call.
 pub(crate) enum Answer {
     Now(Bytes),
+    /// That there are too many.
+    OverLimit(Bytes),
     Later {
         /// What the call takes in memory until then.
         bytes: usize,
@@ -47,17 +54,27 @@ impl Rpc {
         handler: Option<Arc<dyn RpcHandler>>,
         calls_per_second: Option<u32>,
     ) -> Self {
-        Self { version, info, handler, pace: calls_per_second.map(Pace::new) }
+        Self { version, info, handler, pace: calls_per_second.map(Pace::new), kept: Kept::default() }
     }
 
-    pub(crate) fn answer(&self, caller: &Caller, sight: Sight<'_>, seq: FrameSeq, body: &[u8]) -> Answer {
+    /// What answers can make it hold.
+    pub(crate) const BOUND: Bound = Kept::BOUND;
+
+    /// Answers a call of somebody who sees this.
+    pub(crate) fn answer(
+        &self,
+        caller: &Caller,
+        (tenant, sight): (&Tenant, Sight<'_>),
+        seq: FrameSeq,
+        body: &[u8],
+    ) -> Answer {
+        let now = Instant::now();
         let call = match read(body) {
             Ok(Request { id, method, params }) => Call { caller: caller.clone(), seq, id, method, params },
             Err(error) => return Answer::Now(encode(&Value::Null, Err(error))),
         };
-        if let Some(pace) = self.pace.as_ref().filter(|pace| !pace.admits(Instant::now())) {
-            let message = format!("over QPS limit: this node answers {pace} calls a second");
-            return Answer::Now(encode(&call.id, Err(RpcError { code: RpcError::OVER_LIMIT, message })));
+        if let Some(pace) = self.pace.as_ref().filter(|pace| !pace.admits(now)) {
+            return over_limit(&call.id, format!("this node answers {pace} calls a second"));
         }
         let later = self.handler.as_ref().and_then(|handler| handler.call(call.clone()));
         match later {
@@ -65,7 +82,17 @@ impl Rpc {
                 let bytes = call::memory(&call.params) + call::memory(&call.id);
                 Answer::Later { bytes, future: Box::pin(async move { encode(&call.id, future.await) }) }
             }
-            None => Answer::Now(encode(&call.id, self.built_in(&call.method, sight))),
+            None if !tenant.has_calls(now) => {
+                over_limit(&call.id, "the node has answered this certificate as many bytes as it may".to_owned())
+            }
+            None => {
+                let answer = match self.built_in(&call.method, tenant, sight) {
+                    Ok(result) => of_result(&call.id, &result),
+                    Err(error) => encode(&call.id, Err(error)),
+                };
+                tenant.spend_call(body.len() + answer.len(), now);
+                Answer::Now(answer)
+            }
         }
     }
 
@@ -80,21 +107,39 @@ impl Rpc {
         encode(&Value::Null, Err(RpcError { code: RpcError::INVALID_REQUEST, message }))
     }
 
-    fn built_in(&self, method: &str, sight: Sight<'_>) -> Result<Value, RpcError> {
-        Ok(match method {
-            "getClientVersion" => client_version(&self.version),
-            "getGroupList" => json!([1]),
-            "getBlockNumber" => json!("0x0"),
-            "getNodeIDList" | "getGroupPeers" => self.node_ids(sight),
-            "getPeers" => {
-                self.info.peers().iter().filter(|peer| is_seen(peer, sight)).map(|peer| node(peer, sight)).collect()
-            }
-            "getNodeInfo" => node(&self.info.own(), sight),
+    /// The JSON of the result.
+    fn built_in(&self, method: &str, tenant: &Tenant, sight: Sight<'_>) -> Result<Bytes, RpcError> {
+        let about = match method {
+            "getClientVersion" => return Ok(text(&client_version(&self.version))),
+            "getGroupList" => return Ok(text(&json!([1]))),
+            "getBlockNumber" => return Ok(text(&json!("0x0"))),
+            "getNodeIDList" | "getGroupPeers" => About::Ids,
+            "getPeers" => About::Peers,
+            "getNodeInfo" => About::Own,
             _ => {
                 let message = format!("{method:?} is not known here: this node carries messages only and has no chain");
                 return Err(RpcError { code: RpcError::METHOD_NOT_FOUND, message });
             }
+        };
+        let write = || text(&self.said(about, sight));
+        Ok(match self.info.state() {
+            Some(state) => {
+                let viewer = (!sight.is_open()).then_some(tenant.id);
+                self.kept.answer((&state, sight.rights), (about, viewer), write)
+            }
+            None => write(),
         })
+    }
+
+    /// What is to be said about the network to somebody who sees this of it.
+    fn said(&self, about: About, sight: Sight<'_>) -> Value {
+        match about {
+            About::Ids => self.node_ids(sight),
+            About::Peers => {
+                self.info.peers().iter().filter(|peer| is_seen(peer, sight)).map(|peer| node(peer, sight)).collect()
+            }
+            About::Own => node(&self.info.own(), sight),
+        }
     }
 
     /// The node itself first, as FISCO lists it too.
@@ -133,6 +178,21 @@ fn encode(id: &Value, result: Result<Value, RpcError>) -> Bytes {
         Err(error) => json!({ "id": id, "jsonrpc": "2.0", "error": error }),
     };
     format!("{answer}\n").into()
+}
+
+/// The same of a result that is JSON already.
+fn of_result(id: &Value, result: &[u8]) -> Bytes {
+    let before = format!("{{\"id\":{id},\"jsonrpc\":\"2.0\",\"result\":");
+    [before.as_bytes(), result, &b"}\n"[..]].concat().into()
+}
+
+fn text(value: &Value) -> Bytes {
+    value.to_string().into()
+}
+
+fn over_limit(id: &Value, why: String) -> Answer {
+    let error = RpcError { code: RpcError::OVER_LIMIT, message: format!("over QPS limit: {why}") };
+    Answer::OverLimit(encode(id, Err(error)))
 }
 
 fn client_version(version: &Version) -> Value {

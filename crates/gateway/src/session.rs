@@ -60,8 +60,11 @@ pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr,
     session.into_member().leave().await;
 }
 
-/// Frames of one client that are handled at a time.
+/// Frames of one client that are handled at a time; a dear one counts for several.
 const FRAMES: usize = 16;
+
+/// For a call, so many bytes of it and of its answer count for a frame.
+const BYTES_OF_A_FRAME: usize = 4 << 10;
 
 struct Session {
     member: Member,
@@ -73,6 +76,8 @@ struct Session {
     inbox: Inbox,
     intake: Intake,
     writer: Writer,
+    /// Frames that were handled since others had their turn.
+    handled: usize,
     /// Frames may lie unread in the inbox, because the window was full.
     backlog: bool,
     /// When something was last read, or the gateway last began to read again.
@@ -98,6 +103,7 @@ impl Session {
             link,
             inbox: Inbox::new(door.limits.control_body),
             writer: Writer::default(),
+            handled: 0,
             backlog: false,
             heard: now,
             paused: false,
@@ -148,16 +154,18 @@ impl Session {
     }
 
     /// Handles every whole frame, while the window is open. After some the others have their turn: the first are on their way
-    /// while the last are handled.
+    /// while the last are handled. So they have after a dear one, also when it was the last of those that had come.
     async fn handle_received(&mut self) -> Result<(), CloseReason> {
         self.backlog = false;
-        let mut handled = 0;
+        if self.handled < FRAMES {
+            self.handled = 0;
+        }
         while self.mailbox().is_open() {
-            if handled == FRAMES {
+            if self.handled >= FRAMES {
                 yield_now().await;
-                handled = 0;
+                self.handled = 0;
             }
-            handled += 1;
+            self.handled += 1;
             let received = match self.inbox.next() {
                 Err(_) if self.inbox.is_http() => return Err(NoChannel::Http.into()),
                 received => received?,

@@ -1,5 +1,6 @@
 //! What all sessions of one certificate share, and all of one agency.
 
+mod calls;
 mod in_flight;
 mod meter;
 mod pool;
@@ -204,6 +205,16 @@ impl Tenant {
     /// Takes a message of so many bytes from the quotas; false, and nothing taken, when one of them is used up.
     pub(crate) fn admit(&self, bytes: usize, now: Instant) -> bool {
         Meter::admit(&self.meter, &self.agency, bytes, now)
+    }
+
+    /// Whether the node answers it one more call.
+    pub(crate) fn has_calls(&self, now: Instant) -> bool {
+        self.meter.calls.has_some(now)
+    }
+
+    /// Counts a call that came and was answered in so many bytes.
+    pub(crate) fn spend_call(&self, bytes: usize, now: Instant) {
+        self.meter.calls.spend(bytes, now);
     }
 
     /// As what a message goes that is to be so urgent: as normal where the certificate has had its share.

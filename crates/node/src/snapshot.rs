@@ -34,7 +34,7 @@ pub struct Snapshot {
     pub listen: Vec<String>,
     /// Links, and configured peers without one.
     pub peers: Vec<PeerSnapshot>,
-    /// Every known node, this one included.
+    /// Every known node, this one included, in the order of their IDs.
     pub nodes: Vec<NodeSnapshot>,
     /// When the own certificate expires, in seconds since 1970.
     pub certificate_not_after: u64,
@@ -57,7 +57,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// A node of those that are known.
     pub fn node(&self, id: NodeId) -> Option<&NodeSnapshot> {
-        self.nodes.iter().find(|node| node.node_id == id)
+        let place = self.nodes.binary_search_by(|node| node.node_id.cmp(&id));
+        place.ok().and_then(|place| self.nodes.get(place))
     }
 
     /// Every AMOP topic of reachable nodes, in order.

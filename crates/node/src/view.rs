@@ -169,6 +169,11 @@ mod tests {
             let held = lone.overlay.record(&node.node_id).unwrap();
             assert!(Arc::ptr_eq(node.record.as_ref().unwrap(), held));
         }
+        assert_eq!(snapshot.nodes.len(), 101);
+        for node in &snapshot.nodes {
+            assert_eq!(snapshot.node(node.node_id).map(|found| found.node_id), Some(node.node_id));
+        }
+        assert!(snapshot.node(node_id(101)).is_none());
         let topics = snapshot.topics();
         assert!(topics.is_sorted_by_key(|topic| &topic.topic));
         assert_eq!(topics.len(), 999, "the first is nobody's");

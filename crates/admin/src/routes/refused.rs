@@ -6,6 +6,7 @@ use std::{
 };
 
 use nuncio_audit::{Audit, Event, Recorded};
+use nuncio_metrics::{Cause, QuotaRefusal};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::CancellationToken;
 
@@ -84,8 +85,9 @@ fn refusal(Recorded { time, event, .. }: &Recorded) -> Option<Refusal> {
         Event::SdkExpelled { subject, cause, .. }
         | Event::PublishDenied { subject, cause, .. }
         | Event::SubscriptionDenied { subject, cause, .. } => (subject.to_string(), cause),
-        Event::OverQuota { subject, messages, .. } => {
-            return Some(told(*time, event, subject.to_string(), format!("{messages} messages over a quota")));
+        Event::OverQuota { refused, subject, messages } => {
+            let what = if refused.0 == Cause::Quota(QuotaRefusal::Calls) { "calls" } else { "messages" };
+            return Some(told(*time, event, subject.to_string(), format!("{messages} {what} over a quota")));
         }
         _ => return None,
     };
@@ -100,7 +102,7 @@ fn told(time: jiff::Timestamp, event: &Event, who: String, cause: String) -> Ref
 
 #[cfg(test)]
 mod tests {
-    use nuncio_metrics::{Cause, QuotaRefusal, SdkRefusal};
+    use nuncio_metrics::SdkRefusal;
 
     use super::*;
 

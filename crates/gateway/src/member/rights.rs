@@ -22,7 +22,7 @@ pub(super) struct Held {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sight<'a> {
     pub(crate) viewer: Subject<'a>,
-    pub(crate) rights: &'a Rights,
+    pub(crate) rights: &'a Arc<Rights>,
 }
 
 impl Held {
@@ -161,9 +161,14 @@ pub(super) const fn refusal(act: Act, verdict: &Verdict<'_>) -> RightsRefusal {
 }
 
 impl Sight<'_> {
+    /// Whether everybody sees the same: all.
+    pub(crate) fn is_open(&self) -> bool {
+        self.rights.is_open()
+    }
+
     /// Whether a topic stands in the lists that the client gets.
     pub(crate) fn has(&self, topic: &str) -> bool {
-        self.rights.is_open()
+        self.is_open()
             || Topic::new(topic).is_ok_and(|topic| {
                 let (_, name) = amop::publishing(&topic);
                 self.rights.judge(&self.viewer, nuncio_rights::Act::See, name).is_allowed()
@@ -172,6 +177,6 @@ impl Sight<'_> {
 
     /// Whether a node stands in them.
     pub(crate) fn has_node(&self, node: &Subject<'_>) -> bool {
-        self.rights.is_open() || self.rights.may_see_node(&self.viewer, node)
+        self.is_open() || self.rights.may_see_node(&self.viewer, node)
     }
 }

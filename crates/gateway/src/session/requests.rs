@@ -9,7 +9,7 @@ use nuncio_protocol::amop::{Kind, PublishSeq};
 use tracing::{debug, trace};
 
 use super::{
-    Session,
+    BYTES_OF_A_FRAME, Session,
     close_reason::{CloseReason, NoChannel},
     translate::{self, Publish, Verdict},
 };
@@ -160,14 +160,30 @@ impl Session {
         Ok(())
     }
 
-    fn call(&self, frame: Frame) {
-        match self.member.door.rpc.answer(&self.caller, self.member.sight(), frame.seq, &frame.body) {
-            Answer::Now(body) => self.answer(&frame, ResultCode::OK, body),
-            Answer::Later { bytes, future } => {
-                let place = self.mailbox().reserve_answer(bytes);
-                tokio::spawn(async move { place.answer(FrameKind::Rpc, frame.seq, future.await) });
+    fn call(&mut self, frame: Frame) {
+        let member = &self.member;
+        let asker = (&*member.registration.tenant, member.sight());
+        let answered = match member.door.rpc.answer(&self.caller, asker, frame.seq, &frame.body) {
+            Answer::Now(body) => {
+                member.note_call();
+                let answered = body.len();
+                self.answer(&frame, ResultCode::OK, body);
+                answered
             }
-        }
+            Answer::OverLimit(body) => {
+                member.refuse_call();
+                let answered = body.len();
+                self.answer(&frame, ResultCode::OK, body);
+                answered
+            }
+            Answer::Later { bytes, future } => {
+                member.note_call();
+                let (place, seq) = (self.mailbox().reserve_answer(bytes), frame.seq);
+                tokio::spawn(async move { place.answer(FrameKind::Rpc, seq, future.await) });
+                0
+            }
+        };
+        self.handled += (frame.body.len() + answered) / BYTES_OF_A_FRAME;
     }
 
     fn filter_events(&self, frame: Frame) {

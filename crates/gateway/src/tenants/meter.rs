@@ -9,7 +9,7 @@ use std::{
 use nuncio_protocol::{Priority, Urgent};
 use nuncio_rights::{Quota, Rates};
 
-use super::{in_flight::InFlight, topics::Budget};
+use super::{calls::Calls, in_flight::InFlight, topics::Budget};
 
 /// What somebody has taken of his quota: one certificate, or all of an agency. The quota may change at any time.
 #[derive(Debug)]
@@ -17,6 +17,7 @@ pub(super) struct Meter {
     pub(super) sessions: Budget,
     pub(super) topics: Budget,
     pub(super) in_flight: InFlight,
+    pub(super) calls: Calls,
     /// Bytes in flight at the most, whatever the quota says.
     most_in_flight: usize,
     limits_in_flight: AtomicBool,
@@ -30,6 +31,7 @@ impl Meter {
             sessions: Budget::new("sessions", usize::MAX),
             topics: Budget::new("topics", usize::MAX),
             in_flight: InFlight::new(most_in_flight),
+            calls: Calls::default(),
             most_in_flight,
             limits_in_flight: AtomicBool::new(false),
             rates: Mutex::default(),
@@ -54,7 +56,7 @@ impl Meter {
     /// Whether nothing is lost when it is forgotten, as long as nobody has a session.
     pub(super) fn is_settled(&self, now: Instant) -> bool {
         let rates = self.rates();
-        rates.1.is_full(&rates.0, now) && self.urgent().is_full(now)
+        rates.1.is_full(&rates.0, now) && self.urgent().is_full(now) && self.calls.is_settled(now)
     }
 
     pub(super) fn limits_in_flight(&self) -> bool {

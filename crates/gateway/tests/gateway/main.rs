@@ -4,6 +4,7 @@
 mod access;
 mod amop;
 mod bounds;
+mod calls;
 mod client;
 mod crowded;
 mod intake;

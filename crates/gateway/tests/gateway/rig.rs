@@ -55,6 +55,11 @@ impl Rig {
     }
 
     pub(crate) async fn with(configure: impl FnOnce(&mut Config)) -> Self {
+        Self::knowing(Arc::new(Facts), configure).await
+    }
+
+    /// The same of a node that says this of itself.
+    pub(crate) async fn knowing(info: Arc<dyn NodeInfo>, configure: impl FnOnce(&mut Config)) -> Self {
         let authority = TestAuthority::new();
         let directory = tempfile::tempdir().unwrap();
         authority.write_node_directory(&directory.path().join("node"), "node0");
@@ -64,7 +69,7 @@ impl Rig {
         configure(&mut config);
         let clients = Arc::new(Clients::new());
         let (sender, inputs) = mpsc::channel(1024);
-        let bound = nuncio_gateway::bind(config, Arc::clone(&clients), sender, Arc::new(Facts)).await.unwrap();
+        let bound = nuncio_gateway::bind(config, Arc::clone(&clients), sender, info).await.unwrap();
         let (address, renewal, shutdown) = (bound.local_address(), bound.renewal(), CancellationToken::new());
         let running = tokio::spawn(bound.run(shutdown.clone()));
         Self { address, authority, clients, inputs, tenants: BTreeMap::new(), shutdown, running, renewal, directory }
@@ -353,7 +358,7 @@ impl NodeInfo for Facts {
     }
 }
 
-fn facts(number: u8, name: &str, topics: &[&str]) -> NodeFacts {
+pub(crate) fn facts(number: u8, name: &str, topics: &[&str]) -> NodeFacts {
     NodeFacts {
         node_id: node_id(number),
         address: format!("127.0.0.1:3030{number}"),

@@ -201,6 +201,8 @@ labels! {
         Publish = ["publish"],
         /// A client's list of topics.
         Topics = ["topics"],
+        /// A client's JSON-RPC call.
+        Calls = ["calls"],
         /// A message that another node brought.
         Message = ["message"],
     }
