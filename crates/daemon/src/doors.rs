@@ -41,8 +41,9 @@ pub(crate) fn gateway_config(
 pub(crate) fn gateway_limits(config: &Config) -> nuncio_gateway::Limits {
     let (own, mut limits) = (&config.gateway, nuncio_gateway::Limits::default());
     limits.connections = own.max_clients;
-    // Three quarters, as the gateway's own default: no single host takes all places.
+    // Three quarters, as the gateway's own default: no single host and no certificate takes all places.
     limits.connections_per_address = (own.max_clients * 3 / 4).max(1);
+    limits.connections_per_certificate = limits.connections_per_address;
     limits.door = sdk_door(config);
     limits.queue_bytes = own.client_queue.as_usize();
     limits.queue_bytes_per_certificate = own.certificate_queue.as_usize();

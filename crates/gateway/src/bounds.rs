@@ -48,7 +48,7 @@ impl Limits {
             Bound::of_bytes(
                 "sessions, and what is read and written ahead for each",
                 SESSION + TLS + READ_BATCH + RECORD_LENGTH + WRITE_BATCH,
-                "further connections are closed",
+                "one of whoever has most makes room, else further ones are closed",
             )
             .per("SDK", self.connections),
             Bound::of_bytes(

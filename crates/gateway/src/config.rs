@@ -65,11 +65,14 @@ pub struct Version {
 /// How much a gateway lets in. Whatever is over a limit is refused, dropped or made to wait as its field says, and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Sessions in all; further connections are closed at once.
+    /// Sessions in all. For a further one, one of whoever has most of them ends; it is closed when nobody has more than it.
     pub connections: usize,
-    /// Sessions from one address; further ones are closed at once. Three quarters of all by default: no single host
+    /// Sessions from one address, or IPv6 /64; further ones are closed at once. Three quarters of all by default: no single host
     /// takes the last quarter.
     pub connections_per_address: usize,
+    /// Sessions with one certificate, at whichever door; further ones are refused after their handshake. Three quarters by
+    /// default, too.
+    pub connections_per_certificate: usize,
     /// Who may stand at the port while its handshake is not done.
     pub door: nuncio_door::Limits,
     /// Bytes of all sessions' topics. A name counts with 16 bytes more than it has. A list over this limit, or one of the
@@ -174,7 +177,7 @@ impl Default for Version {
 }
 
 impl Limits {
-    /// 2,048 connections, 1,536 from one address; 1,024 handshakes of strangers at once and 16 connections per second of
+    /// 2,048 connections, 1,536 from one address and with one certificate; 1,024 handshakes of strangers at once and 16 connections per second of
     /// each source, 1,024 saved up; topics of 16 MiB,
     /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB,
     /// 512 MiB for all, 96 MiB for one certificate; window 256 messages or 32 MiB;
@@ -183,6 +186,7 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         connections: 2048,
         connections_per_address: 1536,
+        connections_per_certificate: 1536,
         door: nuncio_door::Limits::new(1024, 16, 1024),
         topic_bytes: 16 << 20,
         topic_bytes_per_certificate: 4 << 20,

@@ -52,6 +52,8 @@ counters! {
     connections_refused: Counter,
     /// Sessions closed because the client did not take its data in time.
     sessions_not_draining: Counter,
+    /// Sessions closed because their places were needed for clients of whom there were fewer.
+    sessions_made_room: Counter,
     /// Sessions closed because a frame did not come on while others waited for its room.
     sessions_unfinished: Counter,
     /// Sessions closed because nothing was read for too long.

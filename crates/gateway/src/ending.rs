@@ -36,6 +36,9 @@ pub enum Ending<P: Error + 'static> {
     /// Its time is over.
     #[error("its certificate has expired")]
     CertificateExpired,
+    /// Its seat was needed: its certificate has more than others have.
+    #[error("its place was needed for a client of whom there are fewer")]
+    MakesRoom,
     /// The node stops.
     #[error("the node stops")]
     Shutdown,
@@ -68,7 +71,8 @@ impl<P: Wrong> Ending<P> {
     pub fn is_ordinary(&self) -> bool {
         match self {
             Self::ClientLeft | Self::Broken(_) | Self::Idle { .. } | Self::Shutdown | Self::CoreGone(_) => true,
-            Self::Unfinished(_) | Self::NotDraining { .. } | Self::NoLongerAdmitted | Self::CertificateExpired => false,
+            Self::Unfinished(_) | Self::NotDraining { .. } => false,
+            Self::NoLongerAdmitted | Self::CertificateExpired | Self::MakesRoom => false,
             Self::Own(wrong) => wrong.is_ordinary(),
         }
     }
@@ -83,6 +87,7 @@ impl<P: Wrong> Ending<P> {
                 "see the lists in [gateway] allow and deny, the revocation lists, and `nuncio token list`"
             }
             Self::CertificateExpired => "renew the client's certificate",
+            Self::MakesRoom => "all connections are taken: close those that are not needed, or raise max_clients",
             Self::Own(wrong) => wrong.hint(),
         }
     }
@@ -95,6 +100,7 @@ impl<P: Wrong> Ending<P> {
             Self::Unfinished(_) => End::Unfinished,
             Self::Idle { .. } => End::Idle,
             Self::NotDraining { .. } => End::NotDraining,
+            Self::MakesRoom => End::MadeRoom,
             Self::Own(wrong) => wrong.end(),
         }
     }

@@ -51,7 +51,7 @@ pub use counters::Statistics;
 pub use ending::{Ending, Wrong};
 pub use entrance::Entrance;
 pub use intake::{Intake, Unfinished};
-pub use listener::{Bound, Renewal, Seat, Sessions, address, bind};
+pub use listener::{Bound, Owner, Renewal, Seat, Sessions, Sitter, address, bind};
 pub use member::{CoreGone, End, Holder, Letter, Member, NotPublished, Stay};
 pub use node_info::{NodeFacts, NodeInfo};
 pub use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ResultCode, TopicVerification};

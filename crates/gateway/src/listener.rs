@@ -34,7 +34,7 @@ use crate::{
     tls::{Admitted, Refusal, TlsSide},
     visitors::Visitors,
 };
-pub use sessions::{Seat, Sessions};
+pub use sessions::{Owner, Seat, Sessions, Sitter};
 
 /// A gateway that listens and lets nobody in yet.
 #[derive(Debug)]
@@ -181,8 +181,9 @@ impl Door {
     }
 
     fn place(&self, address: IpAddr) -> Result<Place, Refusal> {
+        let place = self.door.knock(address)?;
         self.sessions.check(address)?;
-        Ok(self.door.knock(address)?)
+        Ok(place)
     }
 
     async fn serve(
@@ -197,10 +198,17 @@ impl Door {
             () = place.given_away() => Err(Refusal::GaveWay),
             admitted = self.admit(socket) => admitted,
         };
-        match admitted.and_then(|admitted| Ok((admitted, self.sessions.begin(address(remote))?))) {
-            Ok((admitted, _seat)) => {
+        let seated = match admitted {
+            Ok(admitted) => {
+                let owner = Owner::of(Some(&admitted.client), address(remote));
+                self.sessions.begin(address(remote), owner).await.map(|seat| (admitted, seat))
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match seated {
+            Ok((admitted, seat)) => {
                 place.admitted();
-                session::run(self, admitted, remote, shutdown).await;
+                session::run(self, admitted, remote, seat.sitter(), shutdown).await;
             }
             Err(refusal) => self.refuse(remote, &refusal),
         }

@@ -29,7 +29,7 @@ use crate::{
     access::ClientName,
     clients::Mailbox,
     intake::Intake,
-    listener::Door,
+    listener::{Door, Sitter},
     member::{Member, Newcomer, Stay},
     rpc::Caller,
     tls::Admitted,
@@ -45,7 +45,13 @@ const HTTP_ANSWER: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plai
     This is the channel port for SDKs of FISCO BCOS 2.x (Java, Go, Python); SDKs of 3.x and HTTP are not served here.\n";
 
 /// Serves one client until it goes, breaks a rule, or the gateway shuts down.
-pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr, shutdown: CancellationToken) {
+pub(crate) async fn run(
+    door: Arc<Door>,
+    admitted: Admitted,
+    remote: SocketAddr,
+    sitter: Arc<Sitter>,
+    shutdown: CancellationToken,
+) {
     let Admitted { socket, tls, client } = admitted;
     let names = ClientName::all_of(&client);
     let newcomer = Newcomer::certified(client, door.node.as_ref());
@@ -54,7 +60,8 @@ pub(crate) async fn run(door: Arc<Door>, admitted: Admitted, remote: SocketAddr,
         Ok(None) => return,
         Err(refusal) => return door.refuse(remote, &refusal),
     };
-    let mut session = Session::new(member, names, Link::new(socket, tls, door.timeouts.write), shutdown);
+    let link = Link::new(socket, tls, door.timeouts.write);
+    let mut session = Session::new(member, names, link, sitter, shutdown);
     let reason = session.serve().await;
     session.farewell(&reason).await;
     session.into_member().leave().await;
@@ -85,6 +92,9 @@ struct Session {
     /// The socket is not read: the window is full, or there is no room for the next frame.
     paused: bool,
     timer: Pin<Box<Sleep>>,
+    sitter: Arc<Sitter>,
+    /// Done when its seat is needed.
+    out: Pin<Box<WaitForCancellationFutureOwned>>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
     /// Done when the client may no longer stay.
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -93,7 +103,13 @@ struct Session {
 }
 
 impl Session {
-    fn new(member: Member, names: Vec<ClientName>, link: Link, shutdown: CancellationToken) -> Self {
+    fn new(
+        member: Member,
+        names: Vec<ClientName>,
+        link: Link,
+        sitter: Arc<Sitter>,
+        shutdown: CancellationToken,
+    ) -> Self {
         let (now, door) = (Instant::now(), &member.door);
         Self {
             caller: Caller { client: member.client(), names },
@@ -108,6 +124,8 @@ impl Session {
             heard: now,
             paused: false,
             timer: Box::pin(sleep_until((now + door.timeouts.idle).into())),
+            out: Box::pin(sitter.out().clone().cancelled_owned()),
+            sitter,
             shutdown: Box::pin(shutdown.cancelled_owned()),
             cut: Box::pin(member.cut().clone().cancelled_owned()),
             leaves: None,
@@ -187,6 +205,9 @@ impl Session {
     fn poll_io(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
         if self.cut.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(CloseReason::NoLongerAdmitted));
+        }
+        if self.out.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(CloseReason::MakesRoom));
         }
         let now = Instant::now();
         self.writer.drain(cx, &mut self.link, self.member.mailbox(), self.member.door.clients.counters())?;

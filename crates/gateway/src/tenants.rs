@@ -126,10 +126,11 @@ impl Tenants {
             return tenant;
         }
         known.tidy(Instant::now());
-        let of_agency = known.agencies.entry(agency).or_insert_with(|| Arc::new(Meter::new(usize::MAX)));
+        let of_agency = known.agencies.entry(agency).or_insert_with(|| Arc::new(Meter::new(usize::MAX, usize::MAX)));
         let of_agency = Arc::clone(of_agency);
         let meter = known.certificates.get(&key).map(|one| Arc::clone(&one.meter));
-        let meter = meter.unwrap_or_else(|| Arc::new(Meter::new(limits.in_flight_bytes_per_certificate)));
+        let (in_flight, sessions) = (limits.in_flight_bytes_per_certificate, limits.connections_per_certificate);
+        let meter = meter.unwrap_or_else(|| Arc::new(Meter::new(in_flight, sessions)));
         let tenant = Arc::new(Tenant {
             id: TenantId(self.numbers.hash_one(&key)),
             intake: Pool::new(limits.intake_bytes_per_certificate),

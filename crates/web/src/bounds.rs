@@ -26,7 +26,7 @@ impl Limits {
             Bound::of_bytes(
                 "connections, and what is read and written ahead for each",
                 SESSION + TLS + AHEAD,
-                "further ones are closed",
+                "one of whoever has most makes room, else further ones are closed",
             )
             .per("client", self.connections),
             Bound::of_bytes(

@@ -21,7 +21,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nuncio_door::Place;
-use nuncio_gateway::{Credential, Member, Refusal, Stay};
+use nuncio_gateway::{Credential, Member, Refusal, Sitter, Stay};
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -83,7 +83,7 @@ pub(crate) async fn serve<S>(
     door: &Door,
     (stream, client): (S, Option<Credential>),
     mut stranger: Option<Stranger>,
-    remote: SocketAddr,
+    (remote, sitter): (SocketAddr, Arc<Sitter>),
     shutdown: CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -91,6 +91,7 @@ pub(crate) async fn serve<S>(
     let upgrade: Mutex<Option<Upgrade>> = Mutex::default();
     let line = Arc::new(Line::new());
     let service = service_fn(async |request: Request<Incoming>| {
+        sitter.speaks();
         if let Some(wanted) = Wanted::of(&request) {
             let posted = publish(door, client.as_ref(), remote, (wanted, request), &line).await;
             return Ok(posted.unwrap_or_else(|answer| *answer));
@@ -111,10 +112,10 @@ pub(crate) async fn serve<S>(
         .max_headers(REQUEST_FIELDS)
         .serve_connection(TokioIo::new(stream), service)
         .with_upgrades();
-    let has_ended = carry(door, pin!(connection), &mut stranger, &line, (remote, &shutdown)).await;
+    let has_ended = carry(door, pin!(connection), &mut stranger, &line, (remote, &sitter, &shutdown)).await;
     let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
     match upgrade {
-        Some(upgrade) if has_ended => begin(door, upgrade, stranger, remote, shutdown).await,
+        Some(upgrade) if has_ended => begin(door, upgrade, stranger, (remote, sitter), shutdown).await,
         // Its answer was never taken: there is no WebSocket.
         Some((Some((member, _)), _)) => member.leave().await,
         _ => {}
@@ -122,13 +123,13 @@ pub(crate) async fn serve<S>(
 }
 
 /// Carries HTTP until it ends well, which is said, or does not: whoever is there has to go as a stranger, when it is to be
-/// closed, when the node stops, or when he has had no session for as long as a handshake may take. Seats are for sessions.
+/// closed, when the node stops, when its seat is needed, or when he has had no session for as long as a handshake may take. Seats are for sessions.
 async fn carry<S, H>(
     door: &Door,
     mut connection: Pin<&mut UpgradeableConnection<TokioIo<S>, H>>,
     stranger: &mut Option<Stranger>,
     line: &Line,
-    (remote, shutdown): (SocketAddr, &CancellationToken),
+    (remote, sitter, shutdown): (SocketAddr, &Sitter, &CancellationToken),
 ) -> bool
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -140,6 +141,7 @@ where
         let leaves = async {
             tokio::select! {
                 () = shutdown.cancelled() => {}
+                () = sitter.makes_room() => {}
                 () = line.deserted(timeouts.handshake), if is_known => {}
             }
         };
@@ -171,7 +173,7 @@ async fn begin(
     door: &Door,
     (entry, socket): Upgrade,
     mut stranger: Option<Stranger>,
-    remote: SocketAddr,
+    (remote, sitter): (SocketAddr, Arc<Sitter>),
     shutdown: CancellationToken,
 ) {
     let socket = match (socket.await, entry) {
@@ -185,6 +187,7 @@ async fn begin(
         Some(entry) => Ok(entry),
         None => tokio::select! {
             () = shutdown.cancelled() => return,
+            () = sitter.makes_room() => return,
             refusal = patience(&mut stranger) => Err(refusal),
             // Also of who was known by what he posted before: without a session he is nobody.
             entry = timeout(limit, by_first_frame(door, &mut socket, remote)) => {
@@ -197,7 +200,7 @@ async fn begin(
             if let Some(stranger) = stranger {
                 stranger.place.admitted();
             }
-            session::run(member, socket, shown, shutdown).await;
+            session::run(member, socket, shown, sitter, shutdown).await;
         }
         Err(refusal) => {
             door.entrance.refuse(remote, &refusal);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use nuncio_door::Place;
-use nuncio_gateway::{BindError, Entrance, Port, Refusal, Sessions, address};
+use nuncio_gateway::{BindError, Entrance, Owner, Port, Refusal, Sessions, address};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -82,8 +82,9 @@ impl Door {
     }
 
     fn place(&self, address: IpAddr) -> Result<Place, Refusal> {
+        let place = self.door.knock(address)?;
         self.seats.check(address)?;
-        Ok(self.door.knock(address)?)
+        Ok(place)
     }
 
     async fn serve(
@@ -93,11 +94,12 @@ impl Door {
         mut place: Place,
         shutdown: CancellationToken,
     ) {
-        let limit = self.entrance.timeouts().handshake;
+        let (limit, from) = (self.entrance.timeouts().handshake, address(remote));
         if !self.tls {
-            return match self.seats.begin(address(remote)) {
-                Ok(_seat) => {
-                    connection::serve(&self, (socket, None), Some(Stranger::new(place, limit)), remote, shutdown).await
+            return match self.seats.begin(from, Owner::of(None, from)).await {
+                Ok(seat) => {
+                    let stranger = Some(Stranger::new(place, limit));
+                    connection::serve(&self, (socket, None), stranger, (remote, seat.sitter()), shutdown).await;
                 }
                 Err(refusal) => self.entrance.refuse(remote, &refusal),
             };
@@ -109,8 +111,15 @@ impl Door {
                 admitted.unwrap_or(Err(Refusal::TooSlow { limit }))
             }
         };
-        match admitted.and_then(|admitted| Ok((admitted, self.seats.begin(address(remote))?))) {
-            Ok(((stream, client), _seat)) => {
+        let seated = match admitted {
+            Ok((stream, client)) => {
+                let owner = Owner::of(client.as_ref(), from);
+                self.seats.begin(from, owner).await.map(|seat| (stream, client, seat))
+            }
+            Err(refusal) => Err(refusal),
+        };
+        match seated {
+            Ok((stream, client, seat)) => {
                 let stranger = match client {
                     Some(_) => {
                         place.admitted();
@@ -118,7 +127,7 @@ impl Door {
                     }
                     None => Some(Stranger::new(place, limit)),
                 };
-                connection::serve(&self, (stream, client), stranger, remote, shutdown).await;
+                connection::serve(&self, (stream, client), stranger, (remote, seat.sitter()), shutdown).await;
             }
             Err(refusal) => self.entrance.refuse(remote, &refusal),
         }

@@ -6,15 +6,16 @@ mod requests;
 mod stranger;
 
 use std::{
-    future::{Future as _, poll_fn},
+    future::{Future as _, pending, poll_fn},
     pin::Pin,
+    sync::Arc,
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
-use nuncio_gateway::{Letter, Member, ResultCode};
+use nuncio_gateway::{Letter, Member, ResultCode, Sitter};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::{Sleep, interval, sleep_until},
@@ -67,6 +68,7 @@ pub(crate) struct Session<S> {
     /// The last one: the socket would keep its buffer, however long, unless somebody has it when the next is begun.
     last: Option<Bytes>,
     timer: Pin<Box<Sleep>>,
+    sitter: Arc<Sitter>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     /// When it ends whatever is still in flight.
@@ -89,24 +91,31 @@ pub(crate) async fn open<S: AsyncRead + AsyncWrite + Unpin>(socket: S) -> Socket
 }
 
 /// Serves a client. Who has shown a token has the answer to it, and goes when it counts no more.
-pub(crate) async fn run<S>(member: Member, mut socket: Socket<S>, shown: Option<Shown>, shutdown: CancellationToken)
-where
+pub(crate) async fn run<S>(
+    member: Member,
+    mut socket: Socket<S>,
+    shown: Option<Shown>,
+    sitter: Arc<Sitter>,
+    shutdown: CancellationToken,
+) where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     socket.get_mut().admit(member.intake(), LONGEST_FRAME);
-    let mut session = Session::new(member, socket, shutdown);
-    let ending = match &shown {
-        None => session.serve().await,
-        Some(shown) => {
-            if let Some(name) = shown.in_frame {
-                session.read += 1;
-                session.answer(name, ResultCode::OK, String::new());
-            }
-            tokio::select! {
-                ending = session.serve() => ending,
-                () = counts_no_more(shown) => Ending::NoLongerAdmitted,
-            }
+    let mut session = Session::new(member, socket, Arc::clone(&sitter), shutdown);
+    if let Some(name) = shown.as_ref().and_then(|shown| shown.in_frame) {
+        session.read += 1;
+        session.answer(name, ResultCode::OK, String::new());
+    }
+    let counts_no_more = async {
+        match &shown {
+            Some(shown) => counts_no_more(shown).await,
+            None => pending().await,
         }
+    };
+    let ending = tokio::select! {
+        ending = session.serve() => ending,
+        () = counts_no_more => Ending::NoLongerAdmitted,
+        () = sitter.makes_room() => Ending::MakesRoom,
     };
     session.farewell(&ending).await;
     session.into_member().leave().await;
@@ -121,7 +130,12 @@ pub(crate) async fn counts_no_more(shown: &Shown) {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
-    fn new(member: Member, socket: WebSocketStream<Metered<S>>, shutdown: CancellationToken) -> Self {
+    fn new(
+        member: Member,
+        socket: WebSocketStream<Metered<S>>,
+        sitter: Arc<Sitter>,
+        shutdown: CancellationToken,
+    ) -> Self {
         let now = Instant::now();
         Self {
             socket,
@@ -135,6 +149,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             read: 0,
             last: None,
             timer: Box::pin(sleep_until((now + member.timeouts().idle).into())),
+            sitter,
             shutdown: Box::pin(shutdown.cancelled_owned()),
             cut: Box::pin(member.cut().clone().cancelled_owned()),
             leaves: None,
@@ -150,6 +165,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             match poll_fn(|cx| self.poll_io(cx)).await {
                 Ok(Some(message)) => {
+                    if !(message.is_ping() || message.is_pong()) {
+                        self.sitter.speaks();
+                    }
                     if let Err(gone) = self.handle(message).await {
                         return gone.into();
                     }

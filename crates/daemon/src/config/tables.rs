@@ -100,7 +100,8 @@ section! {
         /// SDKs, named as in allow, that may add, erase and query peers by JSON-RPC (addPeers, erasePeers, queryPeers).
         /// Default: none.
         live operators: Vec<Sdk> = Vec::new(),
-        /// Most SDK connections; further ones are closed. Default: 2048.
+        /// Most SDK connections, of which one address (IPv6: /64) and one certificate have three quarters at the most. When all
+        /// are taken, one of whoever has most ends for one who has fewer. Default: 2048.
         restart max_clients: usize = 2048,
         /// Most SDK connections that are still shaking hands; see the same setting of `[p2p]`. Default: 1024.
         restart max_pending_handshakes: usize = 1024,
@@ -175,7 +176,8 @@ section! {
         /// TLS there. Without it messages and tokens can be read on their way, and nobody can show a certificate: for a
         /// loopback address only, behind something that speaks TLS with browsers. Default: true.
         restart tls: bool = true,
-        /// Most connections; further ones are closed, and so are more than three quarters from one address. Default: 512.
+        /// Most connections; more than three quarters from one address (IPv6: /64) are closed. When all are taken, one of whoever
+        /// has most ends for one who has fewer. Default: 512.
         restart max_clients: usize = 512,
         /// Handshakes of strangers at once; see `[gateway]` max_pending_handshakes. Default: 256.
         restart max_pending_handshakes: usize = 256,

@@ -1,72 +1,134 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
 };
 
-use crate::tls::Refusal;
+use nuncio_door::Source;
+use nuncio_pki::Credential;
+use tokio::sync::oneshot;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-/// How many sessions there are, in all and by address.
+use crate::{access::ClientName, tls::Refusal};
+
+/// The seats of a door: one for each session.
 ///
-/// Bounds: so many in all, and from one address; whoever comes beyond is refused.
+/// Bounds: so many in all, and so many from one [`Source`]. When all are taken, whoever has most of them makes room for one who
+/// has fewer: of his sessions the one that has said nothing for longest ends.
 #[derive(Debug, Clone)]
 pub struct Sessions(Arc<Shared>);
+
+/// Whose a seat is.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// The key of a certificate.
+    Key(ClientName),
+    /// Of somebody who has shown none: where he comes from.
+    Source(Source),
+}
 
 /// One session's seat; free again when dropped.
 #[derive(Debug)]
 pub struct Seat {
     sessions: Sessions,
-    address: IpAddr,
+    number: u64,
+    sitter: Arc<Sitter>,
+}
+
+/// The session that has a seat, as far as it matters who makes room.
+#[derive(Debug)]
+pub struct Sitter {
+    opened: Instant,
+    /// When it said something last, in milliseconds since the door was opened.
+    spoke: AtomicU64,
+    out: CancellationToken,
 }
 
 #[derive(Debug)]
 struct Shared {
     limit: usize,
-    limit_per_address: usize,
+    limit_per_source: usize,
+    opened: Instant,
     taken: Mutex<Taken>,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
-    all: usize,
-    by_address: HashMap<IpAddr, usize>,
+    numbered: u64,
+    seats: HashMap<u64, Sitting>,
+    by_source: HashMap<Source, usize>,
+    /// Those who make room, each with who waits for it.
+    leaving: HashMap<u64, oneshot::Sender<()>>,
+}
+
+#[derive(Debug)]
+struct Sitting {
+    source: Source,
+    owner: Owner,
+    sitter: Arc<Sitter>,
+}
+
+impl Owner {
+    /// Of a client from this address.
+    pub fn of(client: Option<&Credential>, address: IpAddr) -> Self {
+        client.map_or_else(|| Self::Source(address.into()), |client| Self::Key(ClientName::of_key(client)))
+    }
 }
 
 impl Sessions {
-    /// So many seats in all, and for one address.
-    pub fn new(limit: usize, limit_per_address: usize) -> Self {
-        Self(Arc::new(Shared { limit, limit_per_address, taken: Mutex::default() }))
+    /// So many seats in all, and from one source.
+    pub fn new(limit: usize, limit_per_source: usize) -> Self {
+        Self(Arc::new(Shared { limit, limit_per_source, opened: Instant::now(), taken: Mutex::default() }))
     }
 
-    /// Whether there is a seat, before a handshake is begun for it.
+    /// Whether somebody from there may have a seat, before a handshake is begun for it.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there are as many from there as there may be.
     pub fn check(&self, address: IpAddr) -> Result<(), Refusal> {
-        self.check_in(&self.taken(), address)
+        self.check_in(&self.taken(), address.into())
     }
 
-    /// Takes a seat.
+    /// Takes a seat; waits for whoever makes room for it.
     ///
     /// # Errors
-    /// When there is none.
-    pub fn begin(&self, address: IpAddr) -> Result<Seat, Refusal> {
-        let mut taken = self.taken();
-        self.check_in(&taken, address)?;
-        taken.all += 1;
-        *taken.by_address.entry(address).or_default() += 1;
-        Ok(Seat { sessions: self.clone(), address })
+    /// When there is none, and nobody has more than this owner.
+    pub async fn begin(&self, address: IpAddr, owner: Owner) -> Result<Seat, Refusal> {
+        let (seat, room) = self.take(address.into(), owner)?;
+        if let Some(room) = room {
+            // Nothing is ever said: it ends when who had the seat has gone.
+            let _ = room.await;
+        }
+        Ok(seat)
     }
 
-    fn check_in(&self, taken: &Taken, address: IpAddr) -> Result<(), Refusal> {
-        let Shared { limit, limit_per_address, .. } = *self.0;
-        if taken.by_address.get(&address).is_some_and(|count| *count >= limit_per_address) {
-            return Err(Refusal::FullForAddress { limit: limit_per_address });
+    fn take(&self, source: Source, owner: Owner) -> Result<(Seat, Option<oneshot::Receiver<()>>), Refusal> {
+        let mut taken = self.taken();
+        self.check_in(&taken, source)?;
+        let room = match taken.seats.len() >= self.0.limit {
+            true => Some(taken.make_room(&owner).ok_or(Refusal::Full { limit: self.0.limit })?),
+            false => None,
+        };
+        let sitter = Arc::new(Sitter { opened: self.0.opened, spoke: AtomicU64::new(0), out: CancellationToken::new() });
+        sitter.speaks();
+        taken.numbered += 1;
+        let number = taken.numbered;
+        taken.seats.insert(number, Sitting { source, owner, sitter: Arc::clone(&sitter) });
+        *taken.by_source.entry(source).or_default() += 1;
+        drop(taken);
+        Ok((Seat { sessions: self.clone(), number, sitter }, room))
+    }
+
+    fn check_in(&self, taken: &Taken, source: Source) -> Result<(), Refusal> {
+        let limit = self.0.limit_per_source;
+        match taken.by_source.get(&source) {
+            Some(count) if *count >= limit => Err(Refusal::FullForAddress { limit }),
+            _ => Ok(()),
         }
-        if taken.all >= limit {
-            return Err(Refusal::Full { limit });
-        }
-        Ok(())
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -74,40 +136,68 @@ impl Sessions {
     }
 }
 
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut taken = self.sessions.taken();
-        taken.all -= 1;
-        if let Some(count) = taken.by_address.get_mut(&self.address) {
+impl Taken {
+    /// Has whoever has most seats, and more than this owner will have, give one up.
+    fn make_room(&mut self, newcomer: &Owner) -> Option<oneshot::Receiver<()>> {
+        let mut counts: HashMap<&Owner, usize> = HashMap::new();
+        for sitting in self.seats.values() {
+            *counts.entry(&sitting.owner).or_default() += 1;
+        }
+        let own = counts.get(newcomer).copied().unwrap_or_default();
+        let most = counts.values().copied().max().filter(|most| *most > own + 1)?;
+        let of_most = self.seats.iter().filter(|(_, sitting)| counts.get(&sitting.owner) == Some(&most));
+        let silent = |(number, sitting): &(&u64, &Sitting)| (sitting.sitter.spoke.load(Ordering::Relaxed), **number);
+        let (number, sitter) = of_most.min_by_key(silent).map(|(number, sitting)| (*number, sitting.sitter.clone()))?;
+        let (waits, room) = oneshot::channel();
+        self.leave(number);
+        self.leaving.insert(number, waits);
+        sitter.out.cancel();
+        Some(room)
+    }
+
+    fn leave(&mut self, number: u64) {
+        let Some(Sitting { source, .. }) = self.seats.remove(&number) else { return };
+        if let Some(count) = self.by_source.get_mut(&source) {
             *count -= 1;
             if *count == 0 {
-                taken.by_address.remove(&self.address);
+                self.by_source.remove(&source);
             }
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::net::Ipv4Addr;
-
-    use super::*;
-
-    fn address(last: u8) -> IpAddr {
-        Ipv4Addr::new(10, 0, 0, last).into()
-    }
-
-    #[test]
-    fn sessions_are_counted_in_all_and_by_address_and_seats_come_back() {
-        let sessions = Sessions::new(3, 2);
-        let first = sessions.begin(address(1)).unwrap();
-        let _second = sessions.begin(address(1)).unwrap();
-        assert!(matches!(sessions.begin(address(1)), Err(Refusal::FullForAddress { limit: 2 })));
-        assert!(matches!(sessions.check(address(1)), Err(Refusal::FullForAddress { limit: 2 })));
-        let _third = sessions.begin(address(2)).unwrap();
-        assert!(matches!(sessions.begin(address(3)), Err(Refusal::Full { limit: 3 })));
-        drop(first);
-        sessions.check(address(1)).unwrap();
-        sessions.begin(address(1)).unwrap();
+impl Seat {
+    /// For the session that has it.
+    pub fn sitter(&self) -> Arc<Sitter> {
+        Arc::clone(&self.sitter)
     }
 }
+
+impl Sitter {
+    /// It has said something, beside that it is there.
+    pub fn speaks(&self) {
+        let since = self.opened.elapsed().as_millis();
+        self.spoke.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Ends when its seat is needed for somebody else.
+    pub fn makes_room(&self) -> WaitForCancellationFuture<'_> {
+        self.out.cancelled()
+    }
+
+    pub(crate) const fn out(&self) -> &CancellationToken {
+        &self.out
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.sessions.taken();
+        taken.leave(self.number);
+        // Who waits for it hears so.
+        taken.leaving.remove(&self.number);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -14,6 +14,8 @@ pub enum End {
     Idle,
     /// It did not take its data in time.
     NotDraining,
+    /// Its seat was needed.
+    MadeRoom,
 }
 
 impl End {
@@ -24,6 +26,7 @@ impl End {
             Self::Unfinished => counters.sessions_unfinished.increment(),
             Self::Idle => counters.sessions_idle.increment(),
             Self::NotDraining => counters.sessions_not_draining.increment(),
+            Self::MadeRoom => counters.sessions_made_room.increment(),
         }
     }
 }

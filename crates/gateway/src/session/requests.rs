@@ -19,6 +19,9 @@ impl Session {
     pub(super) async fn handle_frame(&mut self, frame: Frame) -> Result<(), CloseReason> {
         trace!(client = self.member.client().0, kind = %frame.kind, seq = %frame.seq, "frame received");
         self.member.door.clients.counters().frames_received.increment();
+        if frame.kind != FrameKind::Heartbeat {
+            self.sitter.speaks();
+        }
         match frame.kind {
             FrameKind::Unicast => self.publish(frame, Kind::Unicast).await,
             FrameKind::Multicast => self.publish(frame, Kind::Multicast).await,

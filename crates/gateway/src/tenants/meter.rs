@@ -18,21 +18,23 @@ pub(super) struct Meter {
     pub(super) topics: Budget,
     pub(super) in_flight: InFlight,
     pub(super) calls: Calls,
-    /// Bytes in flight at the most, whatever the quota says.
+    /// Bytes in flight at the most, whatever the quota says, and sessions.
     most_in_flight: usize,
+    most_sessions: usize,
     limits_in_flight: AtomicBool,
     rates: Mutex<(Quota, Rates)>,
     urgent: Mutex<Urgent>,
 }
 
 impl Meter {
-    pub(super) fn new(most_in_flight: usize) -> Self {
+    pub(super) fn new(most_in_flight: usize, most_sessions: usize) -> Self {
         Self {
-            sessions: Budget::new("sessions", usize::MAX),
+            sessions: Budget::new("sessions", most_sessions),
             topics: Budget::new("topics", usize::MAX),
             in_flight: InFlight::new(most_in_flight),
             calls: Calls::default(),
             most_in_flight,
+            most_sessions,
             limits_in_flight: AtomicBool::new(false),
             rates: Mutex::default(),
             urgent: Mutex::default(),
@@ -46,7 +48,7 @@ impl Meter {
         if rates.0 == quota {
             return;
         }
-        self.sessions.set_limit(quota.sessions.unwrap_or(usize::MAX));
+        self.sessions.set_limit(quota.sessions.unwrap_or(usize::MAX).min(self.most_sessions));
         self.topics.set_limit(quota.topics.unwrap_or(usize::MAX));
         self.in_flight.set_limit(quota.in_flight.unwrap_or(usize::MAX).min(self.most_in_flight));
         self.limits_in_flight.store(quota.in_flight.is_some(), Ordering::Relaxed);

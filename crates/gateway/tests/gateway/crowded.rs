@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use nuncio_door::Limits;
+use nuncio_protocol::amop::{ClientId, ClientInput};
 use nuncio_testkit::crowd::Crowd;
 use tokio::time::{Instant, timeout};
 
-use crate::rig::{PATIENCE, Rig};
+use crate::rig::{PATIENCE, Rig, Sdk};
 
 /// A TLS record of a ClientHello, of which the rest drips.
 const OPENING: &[u8] = b"\x16\x03\x01\x02\x00\x01";
@@ -53,4 +54,53 @@ async fn an_address_that_connects_too_often_is_closed_before_tls_until_time_has_
     let admitted = all_at_once.iter().filter(|sdk| sdk.is_ok()).count();
     assert!((2..20).contains(&admitted), "{admitted} of 20, two at once and one a second");
     timeout(PATIENCE, async { while rig.try_sdk().await.is_err() {} }).await.expect("time passes");
+}
+
+/// Who has gone before the next one has come, and who that is.
+async fn next_in_place_of(rig: &mut Rig) -> (Vec<ClientId>, ClientId) {
+    let mut gone = Vec::new();
+    loop {
+        match rig.input().await {
+            ClientInput::Disconnected { client } => gone.push(client),
+            ClientInput::Connected { client, .. } => return (gone, client),
+            _ => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn when_all_seats_are_taken_the_certificate_that_has_most_makes_room_for_one_that_has_fewer() {
+    let mut rig = Rig::with(|config| config.limits.connections = 3).await;
+    rig.add_sdk("other");
+    let (mut first, first_client) = rig.connect().await;
+    let (mut second, _) = rig.connect().await;
+    let (mut third, _) = rig.connect().await;
+    let mut other = Sdk::connect(rig.address, &rig.directory.path().join("other")).await.unwrap();
+    let (gone, _) = next_in_place_of(&mut rig).await;
+    assert_eq!(gone, [first_client], "the oldest of those who have said nothing");
+    first.expect_closed().await;
+    other.expect_silence().await;
+    second.expect_silence().await;
+    third.expect_silence().await;
+    assert_eq!(rig.clients.statistics().sessions_made_room, 1);
+    // Two against one: another of these would only turn them round.
+    let mut again = Sdk::connect(rig.address, &rig.directory.path().join("other")).await.unwrap();
+    again.expect_closed().await;
+    second.expect_silence().await;
+    assert!(rig.has_no_input());
+}
+
+#[tokio::test]
+async fn a_certificate_has_so_many_sessions_and_another_one_its_own() {
+    let mut rig = Rig::with(|config| config.limits.connections_per_certificate = 2).await;
+    rig.add_sdk("other");
+    let (_first, _) = rig.connect().await;
+    let (second, _) = rig.connect().await;
+    rig.try_sdk().await.unwrap().expect_closed().await;
+    let (mut other, _) = rig.connect_as("other").await;
+    other.expect_silence().await;
+    drop(second);
+    rig.disconnected().await;
+    let (mut third, _) = rig.connect().await;
+    third.expect_silence().await;
 }

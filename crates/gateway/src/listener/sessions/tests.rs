@@ -1,0 +1,87 @@
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use super::*;
+
+fn address(last: u8) -> IpAddr {
+    Ipv4Addr::new(10, 0, 0, last).into()
+}
+
+fn owner(name: u8) -> Owner {
+    Owner::Key(ClientName::KeyHash([name; 32]))
+}
+
+/// What comes at once; `None` when somebody is waited for.
+fn poll<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(output) => Some(output),
+        Poll::Pending => None,
+    }
+}
+
+fn begin(sessions: &Sessions, last: u8, name: u8) -> Result<Seat, Refusal> {
+    poll(sessions.begin(address(last), owner(name))).expect("nobody is waited for")
+}
+
+/// Whether it was told to end.
+fn is_out(seat: &Seat) -> bool {
+    seat.sitter.out.is_cancelled()
+}
+
+#[test]
+fn sessions_are_counted_in_all_and_by_address_and_seats_come_back() {
+    let sessions = Sessions::new(3, 2);
+    let first = begin(&sessions, 1, 1).unwrap();
+    let _second = begin(&sessions, 1, 2).unwrap();
+    assert!(matches!(begin(&sessions, 1, 3), Err(Refusal::FullForAddress { limit: 2 })));
+    assert!(matches!(sessions.check(address(1)), Err(Refusal::FullForAddress { limit: 2 })));
+    let _third = begin(&sessions, 2, 3).unwrap();
+    assert!(matches!(begin(&sessions, 3, 4), Err(Refusal::Full { limit: 3 })), "all have one");
+    drop(first);
+    sessions.check(address(1)).unwrap();
+    begin(&sessions, 1, 1).unwrap();
+}
+
+#[test]
+fn a_host_is_one_source_however_many_addresses_of_its_network_it_has() {
+    let sessions = Sessions::new(8, 2);
+    let from = |text: &str| poll(sessions.begin(text.parse().unwrap(), owner(1))).unwrap();
+    let _seats = ["2001:db8:1:2::1", "2001:db8:1:2::2"].map(|text| from(text).unwrap());
+    assert!(matches!(from("2001:db8:1:2:ffff::9"), Err(Refusal::FullForAddress { limit: 2 })));
+    assert!(from("2001:db8:1:3::1").is_ok());
+}
+
+#[test]
+fn whoever_has_most_makes_room_and_the_newcomer_waits_for_it() {
+    let sessions = Sessions::new(4, 4);
+    let mut greedy: Vec<_> = (1..=3).map(|last| begin(&sessions, last, 1).unwrap()).collect();
+    let modest = begin(&sessions, 4, 2).unwrap();
+    for (seat, spoke) in greedy.iter().zip([7, 3, 9]) {
+        seat.sitter.spoke.store(spoke, Ordering::Relaxed);
+    }
+    let mut newcomer = pin!(sessions.begin(address(5), owner(3)));
+    assert!(poll(newcomer.as_mut()).is_none(), "its seat is not free yet");
+    assert_eq!(greedy.iter().map(is_out).collect::<Vec<_>>(), [false, true, false]);
+    assert!(!is_out(&modest));
+    drop(greedy.remove(1));
+    let newcomer = poll(newcomer).expect("there is room").unwrap();
+    assert!(!is_out(&newcomer));
+    assert!(matches!(begin(&sessions, 6, 2), Err(Refusal::Full { limit: 4 })), "it would have as many as the greedy one");
+    assert_eq!(sessions.taken().seats.len(), 4);
+}
+
+#[test]
+fn one_who_gives_up_waiting_leaves_nothing_behind() {
+    let sessions = Sessions::new(2, 2);
+    let greedy: Vec<_> = (1..=2).map(|last| begin(&sessions, last, 1).unwrap()).collect();
+    {
+        let mut newcomer = pin!(sessions.begin(address(3), owner(2)));
+        assert!(poll(newcomer.as_mut()).is_none());
+    }
+    drop(greedy);
+    let taken = sessions.taken();
+    assert!(taken.seats.is_empty() && taken.by_source.is_empty() && taken.leaving.is_empty());
+}
