@@ -104,7 +104,9 @@ pub struct Limits {
     pub in_flight_bytes: usize,
     /// Such bytes of all sessions with one certificate; no socket of theirs is read while there are as many.
     pub in_flight_bytes_per_certificate: usize,
-    /// RPC calls of all sessions in a second, and as many at once; further ones are answered with the error −40011.
+    /// RPC calls of all sessions in a second, and as many at once; further ones are answered with the error −40011. A certificate
+    /// has no more than leaves as many free as it has had. Whatever stands here, each has 4 MiB of answers of the node itself in a
+    /// second, and 16 MiB at once.
     pub calls_per_second: Option<u32>,
     /// Body of a frame that is not an AMOP message, in bytes; longer ones are skipped.
     pub control_body: usize,

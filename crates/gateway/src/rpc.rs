@@ -73,8 +73,8 @@ impl Rpc {
             Ok(Request { id, method, params }) => Call { caller: caller.clone(), seq, id, method, params },
             Err(error) => return Answer::Now(encode(&Value::Null, Err(error))),
         };
-        if let Some(pace) = self.pace.as_ref().filter(|pace| !pace.admits(now)) {
-            return over_limit(&call.id, format!("this node answers {pace} calls a second"));
+        if let Some(pace) = self.pace.as_ref().filter(|pace| !pace.admits(tenant.id, now)) {
+            return over_limit(&call.id, format!("this node answers {pace} calls a second, and one certificate half"));
         }
         let later = self.handler.as_ref().and_then(|handler| handler.call(call.clone()));
         match later {

@@ -145,7 +145,8 @@ section! {
         /// Bytes per second that this node's SDKs publish to one topic; over it, code 103. Default: no limit.
         /// Example: "1MiB"
         restart topic_limit: Option<Size> = None,
-        /// JSON-RPC calls of all SDKs in a second; further ones get the error -40011. Default: no limit.
+        /// JSON-RPC calls of all SDKs in a second, of which a certificate has no more than leaves as many free as it has had: one alone
+        /// half. Further ones get the error -40011. Default: no limit.
         /// Example: 1000
         restart calls_per_second: Option<u32> = None,
         /// How long one subscriber may take to answer before the next one is tried. Default: 2s.

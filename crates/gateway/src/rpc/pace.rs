@@ -4,27 +4,44 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Calls in a second, of all sessions together; a second's worth may come at once.
+use nuncio_bounds::{Account, Portions};
+use nuncio_identity::NodeId;
+use nuncio_protocol::amop::TenantId;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Calls in a second, of all sessions together; a second's worth may come at once. A certificate has no more than leaves as many
+/// free as it has had: one alone half of them.
+///
+/// Bound: an entry for each certificate that has called in this second, so no more than calls in one.
 #[derive(Debug)]
 pub(super) struct Pace {
     per_second: u32,
-    /// When the allowance would be full again.
-    full_at: Mutex<Option<Instant>>,
+    now: Mutex<This>,
+}
+
+/// This second.
+#[derive(Debug, Default)]
+struct This {
+    since: Option<Instant>,
+    calls: Portions<NodeId>,
 }
 
 impl Pace {
-    pub(super) const fn new(per_second: u32) -> Self {
-        Self { per_second, full_at: Mutex::new(None) }
+    pub(super) fn new(per_second: u32) -> Self {
+        Self { per_second, now: Mutex::default() }
     }
 
-    /// Whether one more call is in time.
-    pub(super) fn admits(&self, now: Instant) -> bool {
-        let Some(step) = Duration::from_secs(1).checked_div(self.per_second) else { return false };
-        let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = full_at.map_or(now, |at| at.max(now)) + step;
-        let in_time = next <= now + Duration::from_secs(1);
+    /// Whether one more call of this certificate is in time.
+    pub(super) fn admits(&self, who: TenantId, now: Instant) -> bool {
+        let account = Account::Client(who.0);
+        let mut this = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if this.since.is_none_or(|since| now.saturating_duration_since(since) >= SECOND) {
+            *this = This { since: Some(now), ..This::default() };
+        }
+        let in_time = this.calls.all() + this.calls.to_leave(account) < self.per_second as usize;
         if in_time {
-            *full_at = Some(next);
+            this.calls.add(account, 1);
         }
         in_time
     }
@@ -40,13 +57,25 @@ impl fmt::Display for Pace {
 mod tests {
     use super::*;
 
+    fn asked(pace: &Pace, who: u64, now: Instant) -> usize {
+        (0..1000).filter(|_| pace.admits(TenantId(who), now)).count()
+    }
+
     #[test]
-    fn a_seconds_worth_comes_at_once_then_one_by_one() {
+    fn a_seconds_worth_comes_at_once_and_the_next_a_second_later() {
         let (pace, now) = (Pace::new(4), Instant::now());
-        assert_eq!((0..10).filter(|_| pace.admits(now)).count(), 4);
-        let later = now + Duration::from_millis(250);
-        assert_eq!((0..10).filter(|_| pace.admits(later)).count(), 1);
-        assert_eq!((0..10).filter(|_| pace.admits(later + Duration::from_secs(9))).count(), 4);
-        assert!(!Pace::new(0).admits(now));
+        assert_eq!((1..10).map(|who| asked(&pace, who, now)).sum::<usize>(), 4);
+        assert!(!pace.admits(TenantId(10), now + SECOND / 2));
+        assert_eq!((1..10).map(|who| asked(&pace, who, now + SECOND)).sum::<usize>(), 4);
+        assert!(!Pace::new(0).admits(TenantId(1), now) && Pace::new(1).admits(TenantId(1), now));
+    }
+
+    #[test]
+    fn a_certificate_that_calls_without_end_leaves_others_as_many_as_it_has() {
+        let (pace, start) = (Pace::new(200), Instant::now());
+        for second in 0..5 {
+            let now = start + SECOND * second;
+            assert_eq!((asked(&pace, 1, now), asked(&pace, 2, now)), (100, 50));
+        }
     }
 }

@@ -128,3 +128,27 @@ async fn one_certificate_is_answered_so_many_bytes_and_another_ones_calls_go_on(
     });
     assert_eq!(over, Some(Cause::Quota(QuotaRefusal::Calls)));
 }
+
+#[tokio::test]
+async fn a_limit_of_calls_is_shared_by_certificate_and_what_it_refuses_is_counted_and_told() {
+    let audit = Audit::default();
+    let (mut events, told) = (audit.follow(), audit.clone());
+    let mut rig = Rig::with(|config| {
+        config.audit = told;
+        config.limits.calls_per_second = Some(40);
+    })
+    .await;
+    rig.add_sdk("other");
+    let (mut greedy, _) = rig.connect().await;
+    let (mut other, _) = rig.connect_as("other").await;
+    let mut refused = 0;
+    while refused < 100 {
+        refused += u64::from(is_refused(&ask(&mut greedy, "getBlockNumber").await));
+    }
+    assert!(!is_refused(&ask(&mut other, "getBlockNumber").await));
+    let statistics = rig.clients.statistics();
+    assert!(statistics.calls_refused >= 100 && statistics.calls >= 1, "{statistics:?}");
+    let told = std::iter::from_fn(|| events.try_recv().ok());
+    let over = told.filter(|told| matches!(told.event, Event::OverQuota { .. }));
+    assert_eq!(over.count(), 1, "the first at once, the others together");
+}

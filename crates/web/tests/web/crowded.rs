@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use nuncio_protocol::amop::ClientInput;
 use nuncio_testkit::crowd::Crowd;
-use tokio::time::timeout;
+use tokio::{io::AsyncReadExt as _, time::timeout};
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::rig::Rig;
+use crate::rig::{PATIENCE, Rig};
 
 /// A TLS record of a ClientHello, of which the rest drips.
 const OPENING: &[u8] = b"\x16\x03\x01\x02\x00\x01";
@@ -33,4 +35,37 @@ async fn connections_are_counted_in_all_and_by_address() {
     assert_eq!(rig.disconnected().await, second);
     let (mut three, _) = rig.connect().await;
     three.expect_silence().await;
+}
+
+#[tokio::test]
+async fn when_all_seats_are_taken_the_certificate_that_has_most_makes_room_for_one_that_has_fewer() {
+    let mut rig = Rig::with(|_, web| web.limits.connections = 3).await;
+    rig.authority.write_client_directory(&rig.directory.path().join("other"), "other", false);
+    let (mut first, first_client) = rig.connect().await;
+    let (mut second, _) = rig.connect().await;
+    // One that has said nothing has its seat, too, and was the last to take it.
+    let _silent = rig.certified().await;
+    let connecting = rig.try_connect_as("other");
+    let (other, (code, reason)) = tokio::join!(connecting, first.closed());
+    assert_eq!(code, CloseCode::Policy);
+    assert!(reason.contains("its place was needed"), "{reason}");
+    assert_eq!(rig.input().await, ClientInput::Disconnected { client: first_client });
+    other.unwrap().expect_silence().await;
+    second.expect_silence().await;
+}
+
+#[tokio::test]
+async fn a_connection_without_a_session_makes_room_too() {
+    let mut rig = Rig::with(|_, web| web.limits.connections = 2).await;
+    rig.authority.write_client_directory(&rig.directory.path().join("other"), "other", false);
+    let [mut one, mut two] = [rig.certified().await, rig.certified().await];
+    let (mut other, _) = rig.connect_as("other").await;
+    other.expect_silence().await;
+    let closed = async {
+        tokio::select! {
+            end = one.read_u8() => end,
+            end = two.read_u8() => end,
+        }
+    };
+    assert!(timeout(PATIENCE, closed).await.expect("one of them ends").is_err());
 }
