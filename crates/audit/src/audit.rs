@@ -16,7 +16,7 @@ use nuncio_metrics::{Cause, QuotaRefusal, Refusals};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::{Event, Kind, Missed, Text, Told, log, over_quota::OverQuota, pace::Paces};
+use crate::{Event, Kind, Missed, News, Text, Told, log, over_quota::OverQuota, pace::Paces};
 
 /// Events that wait for the writer; further ones are counted.
 const WAITING: usize = 1024;
@@ -152,6 +152,12 @@ impl Audit {
             self.miss(kind, time);
         }
         taken.is_ok()
+    }
+
+    /// Whether something that is no event, and that others can cause as often as they like, is worth a line in the log now. `cause`
+    /// is what it is, in words of this program.
+    pub fn news(&self, cause: &'static str) -> Option<News> {
+        lock(&self.0.told).event(cause, Instant::now())
     }
 
     fn miss(&self, kind: Kind, time: Timestamp) {

@@ -17,6 +17,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_audit::Audit;
 use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq};
 use nuncio_metrics::Metrics;
 use nuncio_protocol::amop::{ClientId, ClientOutput, ClientPort};
@@ -106,8 +107,8 @@ impl Clients {
         self: &Arc<Self>,
         name: ClientName,
         (party, rights): (&Party, &Rights),
-        limits: &Limits,
-        timeouts: &Timeouts,
+        (limits, timeouts): (&Limits, &Timeouts),
+        audit: &Audit,
     ) -> Result<Registration, OverBudget> {
         let tenant = self.tenants.join(name, party, limits, &self.counters);
         let place = tenant.sit(party, rights)?;
@@ -117,7 +118,7 @@ impl Clients {
             client,
             limits,
             timeouts.acknowledge,
-            Arc::clone(&self.counters),
+            (Arc::clone(&self.counters), audit.clone()),
         ));
         self.mailboxes.write().unwrap_or_else(PoisonError::into_inner).insert(client, Arc::clone(&mailbox));
         self.counters.sessions.increment();

@@ -92,6 +92,22 @@ impl<P: Wrong> Ending<P> {
         }
     }
 
+    /// Under what the log counts the lines about it.
+    pub(crate) const fn kind(&self) -> &'static str {
+        match self {
+            Self::ClientLeft => "a client left",
+            Self::Broken(_) => "a client's connection broke",
+            Self::Idle { .. } => "a client was silent",
+            Self::Unfinished(_) => "a client's message did not come on",
+            Self::NotDraining { .. } => "a client took nothing",
+            Self::NoLongerAdmitted => "a client is admitted no longer",
+            Self::CertificateExpired => "a client's certificate has expired",
+            Self::MakesRoom => "a client made room",
+            Self::Shutdown | Self::CoreGone(_) => "a client was there when the node stopped",
+            Self::Own(_) => "a client's protocol cannot go on",
+        }
+    }
+
     /// What it is counted as.
     pub fn end(&self) -> End {
         match self {

@@ -123,7 +123,8 @@ impl Member {
     ) -> Result<Option<Self>, Refusal> {
         let Newcomer { name, party, subject, serial, credential } = newcomer;
         let rights = Held::new(party, door.rights.load_full());
-        let registration = match door.clients.register(name.clone(), rights.by(), &door.limits, &door.timeouts) {
+        let limits = (&door.limits, &door.timeouts);
+        let registration = match door.clients.register(name.clone(), rights.by(), limits, &door.audit) {
             Ok(registration) => registration,
             Err(over) => return Err(Refusal::OverQuota { subject, over }),
         };
@@ -198,11 +199,6 @@ impl Member {
     /// Where it is.
     pub const fn remote(&self) -> SocketAddr {
         self.remote
-    }
-
-    /// Notes why its session ends.
-    pub fn note_end(&self, end: End) {
-        end.count(self.door.clients.counters());
     }
 
     /// Its number in this run.

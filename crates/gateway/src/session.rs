@@ -23,7 +23,6 @@ use tokio::{
     time::{Sleep, sleep_until},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tracing::{info, warn};
 
 use crate::{
     access::ClientName,
@@ -159,16 +158,7 @@ impl Session {
             Poll::Ready(())
         })
         .await;
-        self.member.note_end(reason.end());
-        let (client, remote) = (self.member.client().0, self.member.remote);
-        if let dropped @ 1.. = self.mailbox().dropped() {
-            warn!(%remote, client, dropped, "multicasts were dropped because the SDK was too slow");
-        }
-        if reason.is_ordinary() {
-            info!(%remote, client, %reason, "SDK disconnected");
-        } else {
-            warn!(%remote, client, %reason, hint = reason.hint(), "SDK disconnected by the gateway");
-        }
+        self.member.note_end(("SDK", "gateway"), reason);
     }
 
     /// Handles every whole frame, while the window is open. After some the others have their turn: the first are on their way

@@ -28,7 +28,6 @@ use tokio_tungstenite::{
     },
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-use tracing::{info, warn};
 
 use crate::{
     bounds::LONGEST_FRAME,
@@ -183,16 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         if let Some(frame) = ending::farewell(ending) {
             say_goodbye(&mut self.socket, frame, ending::patience(ending)).await;
         }
-        let (client, remote) = (self.member.client().0, self.member.remote());
-        if let dropped @ 1.. = self.member.dropped() {
-            warn!(%remote, client, dropped, "multicasts were dropped because the web client was too slow");
-        }
-        if ending.is_ordinary() {
-            info!(%remote, client, reason = %ending, "web client disconnected");
-        } else {
-            warn!(%remote, client, reason = %ending, hint = ending.hint(), "web client disconnected by the node");
-        }
-        self.member.note_end(ending.end());
+        self.member.note_end(("web client", "node"), ending);
     }
 
     fn into_member(self) -> Member {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use nuncio_audit::{Audit, News};
 use nuncio_bounds::{FairQueue, Portions, Rank};
 use nuncio_channel_protocol::{BlockNotification, FrameKind, FrameSeq, ProtocolVersion, ResultCode, TopicVerification};
 use nuncio_identity::NodeId;
@@ -42,6 +43,7 @@ pub(crate) struct Mailbox {
     queue_frames: usize,
     queue_bytes: usize,
     counters: Arc<Counters>,
+    audit: Audit,
     state: Mutex<State>,
 }
 
@@ -68,7 +70,7 @@ impl Mailbox {
         client: ClientId,
         limits: &Limits,
         acknowledge: Duration,
-        counters: Arc<Counters>,
+        (counters, audit): (Arc<Counters>, Audit),
     ) -> Self {
         let share = FlightShare::new(Arc::clone(&tenant), client);
         Self {
@@ -77,6 +79,7 @@ impl Mailbox {
             queue_frames: limits.queue_frames,
             queue_bytes: limits.queue_bytes,
             counters,
+            audit,
             state: Mutex::new(State {
                 parcels: FairQueue::boundless(),
                 queued_frames: Portions::default(),
@@ -354,12 +357,15 @@ impl Mailbox {
     fn note_drop(&self, state: &mut State) {
         self.counters.deliveries_dropped.increment();
         state.dropped += 1;
-        if state.dropped == 1 {
+        if state.dropped == 1
+            && let Some(News { left_out }) = self.audit.news("an SDK is too slow")
+        {
             let (frames, bytes) = (state.queued_frames.all(), state.queued_bytes.all());
             warn!(
                 client = self.client.0,
                 frames,
                 bytes,
+                left_out,
                 "an SDK is too slow: its queue is full and a multicast was dropped; further ones are counted"
             );
         }

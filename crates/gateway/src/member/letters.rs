@@ -71,11 +71,6 @@ impl Member {
         self.mailbox().is_settled()
     }
 
-    /// How many multicasts it went without, because it was too slow.
-    pub fn dropped(&self) -> u64 {
-        self.mailbox().dropped()
-    }
-
     /// One frame of it was read.
     pub fn note_received(&self) {
         self.door.clients.counters().frames_received.increment();

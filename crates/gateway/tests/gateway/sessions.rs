@@ -1,8 +1,10 @@
+use std::time::Instant;
+
 use bytes::Bytes;
 use nuncio_channel_protocol::{AmopBody, Frame, FrameKind, FrameSeq, ResultCode};
 use nuncio_protocol::amop::{ClientInput, Kind};
 
-use crate::rig::{Rig, bytes_of, topics};
+use crate::rig::{Log, Rig, bytes_of, topics};
 
 fn request(kind: FrameKind, body: &'static [u8]) -> Frame {
     Frame::request(kind, FrameSeq::from_number(42), Bytes::from_static(body))
@@ -148,6 +150,22 @@ async fn a_handshake_without_common_version_ends_the_session_and_an_unreadable_o
     sdk.expect_closed().await;
     assert_eq!(rig.disconnected().await, client);
     assert_eq!((rig.clients.statistics().sessions_malformed, rig.clients.statistics().frames_malformed), (1, 4));
+}
+
+#[tokio::test]
+async fn sessions_that_end_one_after_another_do_not_fill_the_log() {
+    let ((log, _guard), began) = (Log::capture(), Instant::now());
+    let mut rig = Rig::new().await;
+    for _ in 0..60 {
+        let (mut sdk, _) = rig.connect().await;
+        sdk.send(&request(FrameKind::Handshake, b"{\"minimumSupport\":4,\"maximumSupport\":7}")).await;
+        sdk.expect_closed().await;
+        rig.disconnected().await;
+    }
+    assert_eq!(rig.clients.statistics().sessions_malformed, 60);
+    let lines = log.count("disconnected by the gateway");
+    // Sixteen at once, and one in each second since.
+    assert!((1..=17 + began.elapsed().as_secs()).contains(&(lines as u64)), "{lines} lines");
 }
 
 #[tokio::test]
