@@ -16,7 +16,7 @@ use nuncio_metrics::{Cause, QuotaRefusal, Refusals};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::{Event, Kind, Missed, News, Text, Told, log, over_quota::OverQuota, pace::Paces};
+use crate::{Event, Kind, Missed, News, Text, Told, log, over_quota::{Over, OverQuota}, pace::Paces};
 
 /// Events that wait for the writer; further ones are counted.
 const WAITING: usize = 1024;
@@ -139,7 +139,7 @@ impl Audit {
         if let Some(news) = news {
             log::write(&event, news);
         }
-        if !lock(&self.0.paces).take(kind, now) {
+        if !lock(&self.0.paces).take(&event, now) {
             self.miss(kind, time);
             return false;
         }
@@ -167,10 +167,9 @@ impl Audit {
 
     /// Tells of a message that was refused for a quota: the first of a subject at once, the next together, once a minute.
     pub fn over_quota(&self, subject: impl Into<Text>, of: QuotaRefusal) {
-        let first = lock(&self.0.over_quota).count(&subject.into(), of, Instant::now());
-        if let Some(subject) = first {
-            self.record(over_quota(subject, of, 1));
-        }
+        let now = Instant::now();
+        let first = lock(&self.0.over_quota).count(&subject.into(), of, now);
+        first.into_iter().for_each(|over| self.tell_over_quota(over, now));
     }
 
     /// Tells what was kept back: how many lines were left out about what has gone silent, how many messages were over a
@@ -178,8 +177,14 @@ impl Audit {
     pub fn conclude(&self, now: Instant) {
         lock(&self.0.told).conclude(now);
         let due = lock(&self.0.over_quota).due(now);
-        for (subject, of, messages) in due {
-            self.record(over_quota(subject, of, messages));
+        due.into_iter().for_each(|over| self.tell_over_quota(over, now));
+    }
+
+    /// What does not go on record is told again.
+    fn tell_over_quota(&self, over: Over, now: Instant) {
+        let Over { subject, of, messages } = over.clone();
+        if !self.try_record(Event::OverQuota { refused: Cause::Quota(of).into(), subject, messages }) {
+            lock(&self.0.over_quota).restore(&over, now);
         }
     }
 
@@ -206,10 +211,6 @@ impl Audit {
             let _ = writer.try_send(Message::Close);
         }
     }
-}
-
-fn over_quota(subject: Text, of: QuotaRefusal, messages: u64) -> Event {
-    Event::OverQuota { refused: Cause::Quota(of).into(), subject, messages }
 }
 
 impl Records {
@@ -316,6 +317,34 @@ mod tests {
         }
         assert_eq!(records.take_missed().sum(), 3000 - WAITING as u64);
         assert_eq!(audit.missed(), 3000 - WAITING as u64);
+    }
+
+    #[test]
+    fn who_records_hears_whether_it_goes_on_record_beyond_the_pace_and_where_the_writer_stands_still() {
+        let (audit, records) = Audit::recorded();
+        let recorded = (0..1000).filter(|number| audit.try_record(refusal(*number))).count() as u64;
+        assert!((64..1000).contains(&recorded), "{recorded}");
+        assert_eq!(audit.missed(), 1000 - recorded);
+        // Each kind has a pace of its own, and the writer's queue has room for so many of all.
+        let renewed = || Event::CertificateRenewed { subject: "CN=a".into(), serial: "1".into(), not_after: 1 };
+        let filled = (0..1000).filter(|_| audit.try_record(renewed())).count() as u64;
+        assert_eq!(recorded + filled, WAITING as u64, "the queue is full");
+        assert!(!audit.try_record(Event::Stopped), "within its pace, and there is no room");
+        while let Next::Event(_) = records.next(Duration::ZERO) {}
+        assert!(audit.try_record(Event::Stopped));
+    }
+
+    #[test]
+    fn messages_over_a_quota_of_which_nobody_heard_are_told_when_there_is_room() {
+        let (audit, records) = Audit::recorded();
+        while audit.try_record(Event::Started { version: "1".into() }) {}
+        let start = Instant::now();
+        audit.over_quota("CN=a", QuotaRefusal::Publish);
+        audit.over_quota("CN=a", QuotaRefusal::Publish);
+        while let Next::Event(_) = records.next(Duration::ZERO) {}
+        audit.conclude(start + Duration::from_secs(30));
+        let Next::Event(told) = records.next(Duration::ZERO) else { panic!("they are told") };
+        assert!(matches!(&told.event, Event::OverQuota { messages: 2, .. }), "{told:?}");
     }
 
     #[test]

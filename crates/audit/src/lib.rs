@@ -30,6 +30,7 @@ mod fault;
 mod log;
 mod missed;
 mod over_quota;
+mod owner;
 mod pace;
 mod refused;
 mod text;
@@ -52,5 +53,5 @@ use nuncio_bounds::Bound;
 
 /// What others can make an audit hold.
 pub fn bounds() -> Vec<Bound> {
-    vec![audit::QUEUE, audit::FOLLOWED, Told::BOUND, over_quota::OverQuota::BOUND]
+    vec![audit::QUEUE, audit::FOLLOWED, Told::BOUND, over_quota::OverQuota::BOUND, pace::Paces::BOUND]
 }

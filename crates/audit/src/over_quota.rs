@@ -13,6 +13,9 @@ use crate::Text;
 /// How often one subject is told of, at the most.
 const PERIOD: Duration = Duration::from_secs(60);
 
+/// Who could not be told of is told of after this.
+const AGAIN: Duration = Duration::from_secs(10);
+
 /// Subjects that are counted apart; further ones are told together.
 const MAX_SUBJECTS: usize = 1024;
 
@@ -25,11 +28,20 @@ pub(crate) struct OverQuota {
     subjects: BTreeMap<Box<str>, Counted>,
 }
 
+/// So many messages of a subject, over a quota.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Over {
+    pub(crate) subject: Text,
+    pub(crate) of: QuotaRefusal,
+    pub(crate) messages: u64,
+}
+
 #[derive(Debug)]
 struct Counted {
     of: QuotaRefusal,
     messages: u64,
-    since: Instant,
+    /// When he is to be told of again.
+    due: Instant,
 }
 
 impl OverQuota {
@@ -41,32 +53,47 @@ impl OverQuota {
     );
 
     /// A message more; says whether it is to be told at once.
-    pub(crate) fn count(&mut self, subject: &Text, of: QuotaRefusal, now: Instant) -> Option<Text> {
-        let has_room = self.subjects.len() < MAX_SUBJECTS || self.subjects.contains_key(subject.as_str());
-        let subject = if has_room { subject.as_str() } else { OTHERS };
+    pub(crate) fn count(&mut self, subject: &Text, of: QuotaRefusal, now: Instant) -> Option<Over> {
+        let subject = self.known(subject);
         if let Some(counted) = self.subjects.get_mut(subject) {
             counted.messages += 1;
             return None;
         }
-        self.subjects.insert(subject.into(), Counted { of, messages: 0, since: now });
-        Some(subject.into())
+        self.subjects.insert(subject.into(), Counted { of, messages: 0, due: now + PERIOD });
+        Some(Over { subject: subject.into(), of, messages: 1 })
     }
 
     /// Whose minute is over, and how many messages came in it. Who sent none is forgotten.
-    pub(crate) fn due(&mut self, now: Instant) -> Vec<(Text, QuotaRefusal, u64)> {
+    pub(crate) fn due(&mut self, now: Instant) -> Vec<Over> {
         let mut due = Vec::new();
         self.subjects.retain(|subject, counted| {
-            if now.saturating_duration_since(counted.since) < PERIOD {
+            if now < counted.due {
                 return true;
             }
             if counted.messages > 0 {
-                due.push((Text::from(subject), counted.of, counted.messages));
+                due.push(Over { subject: Text::from(subject), of: counted.of, messages: counted.messages });
             }
             let is_kept = counted.messages > 0;
-            (counted.messages, counted.since) = (0, now);
+            (counted.messages, counted.due) = (0, now + PERIOD);
             is_kept
         });
         due
+    }
+
+    /// Nobody heard of these after all: they are told with those that come.
+    pub(crate) fn restore(&mut self, over: &Over, now: Instant) {
+        let subject = self.known(&over.subject);
+        let due = now + AGAIN;
+        let new = || Counted { of: over.of, messages: 0, due };
+        let counted = self.subjects.entry(subject.into()).or_insert_with(new);
+        counted.messages = counted.messages.saturating_add(over.messages);
+        counted.due = due;
+    }
+
+    /// As whom a subject is counted.
+    fn known<'a>(&self, subject: &'a Text) -> &'a str {
+        let has_room = self.subjects.len() < MAX_SUBJECTS || self.subjects.contains_key(subject.as_str());
+        if has_room { subject.as_str() } else { OTHERS }
     }
 }
 
@@ -81,8 +108,8 @@ mod tests {
         let (mut events, mut messages) = (0, 0);
         for second in 0..180 {
             let now = start + Duration::from_secs(second);
-            for (_, _, counted) in over.due(now) {
-                (events, messages) = (events + 1, messages + counted);
+            for counted in over.due(now) {
+                (events, messages) = (events + 1, messages + counted.messages);
             }
             for _ in 0..1000 {
                 let told = over.count(&greedy, QuotaRefusal::Publish, now).is_some();
@@ -91,7 +118,8 @@ mod tests {
         }
         assert_eq!(events, 3, "at once, after one minute, after two");
         assert_eq!(messages, 120_000);
-        assert_eq!(over.due(start + Duration::from_secs(180)), [(greedy.clone(), QuotaRefusal::Publish, 60_000)]);
+        let due = Over { subject: greedy.clone(), of: QuotaRefusal::Publish, messages: 60_000 };
+        assert_eq!(over.due(start + Duration::from_secs(180)), [due]);
         assert!(over.due(start + Duration::from_secs(240)).is_empty() && over.subjects.is_empty());
         assert!(
             over.count(&greedy, QuotaRefusal::Publish, start + Duration::from_secs(300)).is_some(),
@@ -107,6 +135,24 @@ mod tests {
             .count();
         assert_eq!((told, over.subjects.len()), (MAX_SUBJECTS + 1, MAX_SUBJECTS + 1));
         let due = over.due(start + PERIOD);
-        assert_eq!(due, [(Text::from(OTHERS), QuotaRefusal::Message, 100_000 - told as u64)]);
+        let others = Over { subject: OTHERS.into(), of: QuotaRefusal::Message, messages: 100_000 - told as u64 };
+        assert_eq!(due, [others]);
+    }
+
+    #[test]
+    fn what_nobody_heard_of_is_told_soon_together_with_what_came_since() {
+        let (mut over, start) = (OverQuota::default(), Instant::now());
+        let one = Text::from("one");
+        let first = over.count(&one, QuotaRefusal::Publish, start).expect("at once");
+        over.restore(&first, start);
+        assert_eq!(over.count(&one, QuotaRefusal::Publish, start), None);
+        assert!(over.due(start + AGAIN - Duration::from_millis(1)).is_empty());
+        let due = over.due(start + AGAIN);
+        assert_eq!(due, [Over { messages: 2, ..first.clone() }]);
+        over.restore(&due[0], start + AGAIN);
+        assert_eq!(over.due(start + 2 * AGAIN), due);
+        assert!(over.due(start + 2 * AGAIN + PERIOD).is_empty() && over.subjects.is_empty(), "they were told");
+        (0..2 * MAX_SUBJECTS).for_each(|n| over.restore(&Over { subject: n.to_string().into(), ..first.clone() }, start));
+        assert_eq!(over.subjects.len(), MAX_SUBJECTS + 1);
     }
 }

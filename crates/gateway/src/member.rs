@@ -140,17 +140,19 @@ impl Member {
             Ok(cut) => cut,
             Err(denial) => return Err(Refusal::NotAdmitted { subject, denial }),
         };
-        let visitor = (&name, &*serial, address(remote));
-        if stay == Stay::Session || door.visitors.is_news(visitor, Instant::now()) {
-            let is_on_record = door.audit.try_record(Event::SdkAdmitted {
+        let tell = || {
+            door.audit.try_record(Event::SdkAdmitted {
                 address: remote.to_string().into(),
                 client: client.0,
                 subject: (&subject).into(),
                 serial: (&serial).into(),
-            });
-            if !is_on_record {
-                door.visitors.forget(visitor);
+            })
+        };
+        match stay {
+            Stay::Session => {
+                tell();
             }
+            Stay::Message => door.visitors.tell((&name, &*serial, address(remote)), Instant::now(), tell),
         }
         place.send(ClientInput::Connected { client, tenant: Some(registration.tenant.id) });
         Ok(Some(Self {

@@ -15,18 +15,21 @@ use crate::access::ClientName;
 /// The same one, with the same certificate and from the same address, is told of again after this.
 const AGAIN: Duration = Duration::from_secs(600);
 
+/// Who could not be told of is told of again after this: each of his messages would else count as one more that is missed.
+const SOON: Duration = Duration::from_secs(1);
+
 /// Most that are remembered.
 const MAX: usize = 4096;
 
 /// His name, the serial number of his certificate, and where he is.
 pub(crate) type Visitor<'a> = (&'a ClientName, &'a str, IpAddr);
 
-/// Who was told of, and when.
+/// Who was told of, and from when on he is to be told of again.
 ///
 /// Bound: [`MAX`]; for a further one those are forgotten who would be told of again, or else all.
 #[derive(Debug, Default)]
 pub(crate) struct Visitors {
-    told: Mutex<HashMap<u64, Instant>>,
+    due: Mutex<HashMap<u64, Instant>>,
     numbers: RandomState,
 }
 
@@ -38,31 +41,35 @@ impl Visitors {
         "all are forgotten, and told of once more",
     );
 
-    /// Whether somebody who comes now is to be told of.
-    pub(crate) fn is_news(&self, who: Visitor<'_>, now: Instant) -> bool {
-        let mut told = self.told();
-        let is_over = |at: &Instant| now.saturating_duration_since(*at) >= AGAIN;
+    /// Tells of somebody who comes now, if he is to be told of; `tell` says whether anybody heard. Nobody else waits meanwhile.
+    pub(crate) fn tell(&self, who: Visitor<'_>, now: Instant, tell: impl FnOnce() -> bool) {
         let number = self.numbers.hash_one(who);
-        if told.get(&number).is_some_and(|at| !is_over(at)) {
+        if !self.is_news(number, now) || tell() {
+            return;
+        }
+        if let Some(due) = self.due().get_mut(&number) {
+            *due = now + SOON;
+        }
+    }
+
+    /// Whether he is to be told of, which whoever asks does.
+    fn is_news(&self, number: u64, now: Instant) -> bool {
+        let mut due = self.due();
+        if due.get(&number).is_some_and(|at| now < *at) {
             return false;
         }
-        if told.len() >= MAX {
-            told.retain(|_, at| !is_over(at));
+        if due.len() >= MAX {
+            due.retain(|_, at| now < *at);
         }
-        if told.len() >= MAX {
-            told.clear();
+        if due.len() >= MAX {
+            due.clear();
         }
-        told.insert(number, now);
+        due.insert(number, now + AGAIN);
         true
     }
 
-    /// Nobody has heard of him after all: he is to be told of when he comes again.
-    pub(crate) fn forget(&self, who: Visitor<'_>) {
-        self.told().remove(&self.numbers.hash_one(who));
-    }
-
-    fn told(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    fn due(&self) -> MutexGuard<'_, HashMap<u64, Instant>> {
+        self.due.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -74,30 +81,53 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
+    /// Whether he is told of; `is_heard` is what comes of it.
+    fn is_told(visitors: &Visitors, who: Visitor<'_>, now: Instant, is_heard: bool) -> bool {
+        let mut is_told = false;
+        visitors.tell(who, now, || {
+            is_told = true;
+            is_heard
+        });
+        is_told
+    }
+
     #[test]
     fn somebody_is_told_of_once_in_a_while_and_anew_with_another_certificate_or_elsewhere() {
         let (visitors, start) = (Visitors::default(), Instant::now());
         let [one, other] = [1, 2].map(|byte| ClientName::KeyHash([byte; 32]));
         let elsewhere = Ipv4Addr::new(10, 0, 0, 1).into();
         for who in [(&one, "1", HERE), (&other, "1", HERE), (&one, "2", HERE), (&one, "1", elsewhere)] {
-            assert!(visitors.is_news(who, start), "{who:?}");
-            assert!(!visitors.is_news(who, start + AGAIN / 2), "{who:?}");
+            assert!(is_told(&visitors, who, start, true), "{who:?}");
+            assert!(!is_told(&visitors, who, start + AGAIN - SOON, true), "{who:?}");
         }
-        assert!(visitors.is_news((&one, "1", HERE), start + AGAIN));
-        visitors.forget((&one, "1", HERE));
-        assert!(visitors.is_news((&one, "1", HERE), start + AGAIN), "nobody heard of him");
+        assert!(is_told(&visitors, (&one, "1", HERE), start + AGAIN, true));
+    }
+
+    #[test]
+    fn who_could_not_be_told_of_is_told_of_a_second_later_and_not_before() {
+        let (visitors, start) = (Visitors::default(), Instant::now());
+        let name = ClientName::KeyHash([1; 32]);
+        let come = |at, is_heard| is_told(&visitors, (&name, "1", HERE), at, is_heard);
+        assert!(come(start, false));
+        assert!(!come(start + SOON / 2, false), "he sends a hundred messages in a second");
+        assert!(come(start + SOON, false) && !come(start + SOON, true));
+        assert!(come(start + 2 * SOON, true));
+        assert!(!come(start + AGAIN, true) && come(start + 2 * SOON + AGAIN, true));
     }
 
     #[test]
     fn no_more_are_remembered_than_there_is_room_for_and_those_of_long_ago_go_first() {
         let (visitors, start) = (Visitors::default(), Instant::now());
         let name = ClientName::KeyHash([1; 32]);
-        let come = |number: usize, at| visitors.is_news((&name, &number.to_string(), HERE), at);
+        let come = |number: usize, at| {
+            let told = is_told(&visitors, (&name, &number.to_string(), HERE), at, !number.is_multiple_of(3));
+            assert!(visitors.due().len() <= MAX);
+            told
+        };
         assert!((0..MAX - 1).all(|number| come(number, start)));
         assert!(come(MAX, start + AGAIN / 2));
         assert!(come(MAX + 1, start + AGAIN));
         assert!(!come(MAX, start + AGAIN), "the others made room");
         assert!((0..3 * MAX).all(|number| come(2 * MAX + number, start + AGAIN)));
-        assert!(visitors.told.lock().unwrap().len() <= MAX);
     }
 }
