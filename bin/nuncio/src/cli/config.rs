@@ -44,7 +44,7 @@ enum Action {
     /// `bytes`, the sum of all.
     #[command(verbatim_doc_comment)]
     Bounds(Which),
-    /// Print the configuration of a FISCO BCOS 2.x node directory as a nuncio.toml
+    /// Print the configuration of a FISCO BCOS 2.x node directory as a nuncio.toml; with --json, one object of all its keys
     Import {
         /// The directory, or its config.ini
         #[arg(value_name = "config.ini")]
@@ -92,7 +92,10 @@ pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Fail
         Action::Import { file } => {
             let imported = Config::import_fisco(&file)?;
             imported.notes.iter().for_each(|note| output.note(note));
-            output.bytes(imported.config.to_toml().as_bytes())
+            match output.json {
+                true => output.object(&imported.config),
+                false => output.bytes(imported.config.to_toml().as_bytes()),
+            }
         }
     }
 }

@@ -47,7 +47,16 @@ pub enum ConfigError {
         /// What it asks for.
         message: String,
     },
+    /// What was to be taken over is not FISCO BCOS's.
+    #[error("{}: none of its keys is one of FISCO BCOS 2.x that means something here", path.display())]
+    NotFisco {
+        /// The file.
+        path: PathBuf,
+    },
 }
+
+/// What can be taken over.
+const OF_FISCO: &str = "name a node's directory of FISCO BCOS 2.x: config.ini and conf/ are in it";
 
 impl ConfigError {
     /// What the operator can do about it.
@@ -57,7 +66,7 @@ impl ConfigError {
                 format!("name the file in it, {}", path.join("nuncio.toml").display())
             }
             Self::Read { path, source } if source.kind() == io::ErrorKind::NotFound && is_ini(path) => {
-                "name a node's directory of FISCO BCOS 2.x: config.ini and conf/ are in it".to_owned()
+                OF_FISCO.to_owned()
             }
             Self::Read { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "name the file with --config, or write one: nuncio config default > nuncio.toml".to_owned()
@@ -76,6 +85,10 @@ impl ConfigError {
             Self::Environment { .. } => {
                 "variables are NUNCIO_<SECTION>__<KEY>, as NUNCIO_P2P__LISTEN; unset it or correct it".to_owned()
             }
+            Self::NotFisco { path } if path.extension().is_some_and(|extension| extension == "toml") => {
+                format!("this is a nuncio.toml: nuncio config check {}", path.display())
+            }
+            Self::NotFisco { .. } => OF_FISCO.to_owned(),
             Self::Unsupported { .. } => "see the README on what is taken over from FISCO BCOS".to_owned(),
         }
     }

@@ -53,6 +53,9 @@ pub(super) fn import(text: &str, file: &Path) -> Result<Imported, ConfigError> {
     for entry in &entries {
         reader.take(entry)?;
     }
+    if reader.notes.len() == entries.len() {
+        return Err(ConfigError::NotFisco { path: file.to_owned() });
+    }
     reader.take_groups()?;
     reader.finish()
 }

@@ -298,6 +298,17 @@ fn a_fisco_node_directory_is_taken_over() {
 }
 
 #[test]
+fn what_has_no_key_that_fisco_has_is_not_taken_over() {
+    let of_this_program = "[p2p]\nlisten = \"127.0.0.1:30300\"\n[log]\nfilter = \"warn\"\n";
+    for text in ["", "[a]\nb=c\n", of_this_program, "[log]\nenable=true\n"] {
+        assert!(matches!(import(text), Err(ConfigError::NotFisco { .. })), "{text}");
+    }
+    assert!(import("[a]\nb=c\n[p2p]\nlisten_port=30300\n").is_ok());
+    let hint = |file: &str| ConfigError::NotFisco { path: file.into() }.hint();
+    assert!(hint("a/nuncio.toml").contains("config check a/nuncio.toml") && hint("x.ini").contains("config.ini"));
+}
+
+#[test]
 fn old_names_and_fallbacks_of_fisco() {
     let text =
         format!("[rpc]\nlisten_ip=10.0.0.1\n[secure]\ndata_path=certs\n[crl]\ncrl.0={NODE}\n[cal]\ncal.0={NODE}");
