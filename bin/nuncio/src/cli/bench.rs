@@ -26,8 +26,8 @@ pub(crate) struct Arguments {
     /// while much else is under way
     #[arg(value_enum)]
     work: Option<Work>,
-    /// Bytes in a message; may be given several times
-    #[arg(long, value_name = "BYTES", default_values_t = [64])]
+    /// Bytes in a message, as 64 or 4KiB; may be given several times
+    #[arg(long, value_name = "SIZE", default_values_t = [64], value_parser = text::size::<usize>)]
     payload: Vec<usize>,
     /// Messages under way at once; may be given several times
     #[arg(long, value_name = "N", default_values_t = [1, 64])]

@@ -1,8 +1,9 @@
-//! How values are written for people, and how durations are read.
+//! How values are written for people, and how durations and sizes are read.
 
 use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use nuncio_daemon::config::{Size, ValueError};
 use nuncio_protocol::{Priority, Topic, UnknownPriority};
 
 /// Enough of a node ID to name the node in the next command.
@@ -66,6 +67,12 @@ pub(crate) fn time_limit(text: &str) -> Result<Duration, String> {
     if limit < Duration::from_millis(1) { Err("it is at least 1ms".to_owned()) } else { Ok(limit) }
 }
 
+/// `4MiB`, `64KiB` or `1000`, as the configuration reads it.
+pub(crate) fn size<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let size: Size = text.parse().map_err(|error: ValueError| error.to_string())?;
+    T::try_from(size.0).map_err(|_| format!("{text} is more than this machine can count"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,6 +85,12 @@ mod tests {
         assert!(duration("30").is_err());
         assert!(duration("-1s").is_err());
         assert!(duration("soon").is_err());
+    }
+
+    #[test]
+    fn sizes_read_as_in_the_configuration_and_plain_numbers_too() {
+        assert_eq!((size("4KiB"), size("64"), size("1GiB")), (Ok(4096_usize), Ok(64_u64), Ok(1_usize << 30)));
+        assert!(size::<u64>("lots").is_err_and(|error| error.contains("4MiB")) && size::<u64>("-1").is_err());
     }
 
     #[test]

@@ -48,10 +48,10 @@ pub(super) struct ReceiveArguments {
     #[arg(long, value_name = "FILE")]
     topic_key: Option<PathBuf>,
     /// Longest file that is taken
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = text::size::<u64>)]
     max_bytes: u64,
     /// Bytes that are taken in all, those of files that were given up included
-    #[arg(long, value_name = "BYTES", default_value_t = 16 << 30)]
+    #[arg(long, value_name = "SIZE", default_value = "16GiB", value_parser = text::size::<u64>)]
     max_total: u64,
     /// Files that are taken in all; further ones are refused
     #[arg(long, value_name = "N", default_value_t = 10_000)]
