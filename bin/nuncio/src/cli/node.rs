@@ -29,8 +29,8 @@ pub(crate) struct NodeArguments {
     /// The node's admin API
     #[arg(long, global = true, value_name = "unix:PATH|http://HOST:PORT|https://HOST:PORT")]
     admin: Option<String>,
-    /// The node's configuration file [default: ./nuncio.toml, else $NUNCIO_ADMIN]
-    #[arg(long, global = true, value_name = "FILE", conflicts_with = "admin")]
+    /// The node's configuration file, where --admin is not given [default: ./nuncio.toml, else $NUNCIO_ADMIN]
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// A directory with ca.crt and, for who shows a certificate, operator.crt and operator.key; for https
     #[arg(long, global = true, value_name = "DIR", env = "NUNCIO_OPERATOR")]
