@@ -11,7 +11,7 @@ use nuncio_pki::{Certificate, read_file};
 use serde_json::{Value, json};
 use tokio::signal;
 
-use super::node::NodeArguments;
+use super::{node::NodeArguments, text};
 use crate::{failure::Failure, output::Output};
 
 /// Longest file of certificates that is looked into, in bytes.
@@ -33,9 +33,10 @@ enum Action {
     Verify {
         #[command(flatten)]
         log: Log,
-        /// The node that must have signed it [default: the one whose certificate the configuration names]
-        #[arg(long, value_name = "NODEID")]
-        node: Option<NodeId>,
+        /// The node that must have signed it; a beginning of its ID is enough where the configuration names its certificate
+        /// [default: that one]
+        #[arg(long, value_name = "NODEID", value_parser = text::node_id)]
+        node: Option<String>,
         /// A position that was printed before: it must still be there, so that a cut end is found
         #[arg(long, value_name = "SEQ:HASH")]
         noted: Option<Position>,
@@ -91,6 +92,18 @@ impl Log {
     }
 }
 
+impl Found {
+    /// The node that is meant. A log proves no beginning of an ID: whoever makes keys for a second has one that begins so.
+    fn whole(&self, node: &str) -> Result<NodeId, Failure> {
+        let own = self.node.filter(|own| own.to_string().starts_with(node));
+        node.parse().ok().or(own).ok_or_else(|| {
+            let why = "is the beginning of an ID, and not of the node whose certificate the configuration names";
+            Failure::usage(format_args!("--node: {node} {why}"))
+                .hint("give all 128 digits: anybody can make a key whose ID begins so")
+        })
+    }
+}
+
 fn node_of(certificate: &Path) -> Option<NodeId> {
     let bundle = Certificate::from_pem_bundle(&read_file(certificate, MAX_CERTIFICATES).ok()?).ok()?;
     bundle.iter().filter(|one| !one.is_ca()).find_map(Certificate::node_id)
@@ -98,7 +111,11 @@ fn node_of(certificate: &Path) -> Option<NodeId> {
 
 pub(crate) async fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     match arguments.action {
-        Action::Verify { log, node, noted } => verify(&log.find()?, node, noted, output),
+        Action::Verify { log, node, noted } => {
+            let found = log.find()?;
+            let node = node.map(|node| found.whole(&node)).transpose()?;
+            verify(&found, node, noted, output)
+        }
         Action::Show(arguments) => show::run(&arguments, output),
         Action::Follow { kinds, node } => follow(&kinds, &node, output).await,
     }
@@ -168,5 +185,24 @@ async fn follow(kinds: &[String], node: &NodeArguments, output: Output) -> Resul
         };
         let event: Value = event.ok_or_else(Failure::from_stopped_node)??;
         output.show(&event, || show::line(&event))?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nuncio_identity::NodeKey;
+
+    use super::*;
+
+    #[test]
+    fn a_beginning_of_an_id_names_the_configurations_own_node_and_no_other() {
+        let [own, other] = [(); 2].map(|()| NodeKey::generate().node_id());
+        let found = Found { files: Vec::new(), node: Some(own) };
+        let whole = |node: &str| found.whole(node).ok();
+        assert_eq!(whole(&own.to_string()[..12]), Some(own));
+        assert_eq!(whole(&other.to_string()), Some(other));
+        assert_eq!(whole(&other.to_string()[..12]), None);
+        let unknown = Found { files: Vec::new(), node: None };
+        assert!(unknown.whole(&own.to_string()[..127]).is_err(), "a log says itself whose it is");
     }
 }
