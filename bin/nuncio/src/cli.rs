@@ -17,6 +17,7 @@ mod join;
 mod join_token;
 mod listen;
 mod log_level;
+mod misread;
 mod node;
 mod nodes;
 mod peers;
@@ -227,16 +228,24 @@ async fn execute(command: Command, output: Output) -> Result<(), Failure> {
 }
 
 fn not_parsed(error: &clap::Error) -> ExitCode {
-    // Help is data asked for, a mistake is not; clap knows which stream that means.
-    let _ = error.print();
+    let is_json = env::args_os().any(|argument| argument == "--json");
     match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Done.into(),
-        _ => {
-            if env::args_os().any(|argument| argument == "--json") {
-                let message = error.to_string();
-                let first = message.lines().next().unwrap_or_default().trim_start_matches("error: ");
-                output::report_object("usage", first);
+        // Data that was asked for.
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            let _ = error.print();
+            Exit::Done.into()
+        }
+        // What there is says more than what is missing.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            let _ = error.print();
+            if is_json {
+                let command = misread::command(env::args_os());
+                output::report_object("usage", &format!("{command}: a command or an argument is missing"));
             }
+            Exit::Usage.into()
+        }
+        _ => {
+            output::report(&misread::failure(error, env::args_os()), is_json);
             Exit::Usage.into()
         }
     }

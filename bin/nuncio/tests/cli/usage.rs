@@ -67,6 +67,60 @@ fn with_json_a_usage_error_is_an_object_too() {
     let object = run.error_object();
     assert_eq!(object["error"], "usage");
     assert!(object["message"].as_str().unwrap().contains("frobnicate"));
+    let run = nuncio(["send", "--json"]);
+    assert_eq!((run.code, run.stdout.as_str()), (2, ""));
+    let message = run.error_object()["message"].as_str().unwrap().to_owned();
+    assert_eq!(message, "the following required arguments were not provided: <NODEID>");
+    assert_eq!(nuncio(["ca", "--json"]).error_object()["error"], "usage");
+}
+
+#[test]
+fn a_usage_error_is_one_line_and_a_hint() {
+    let arguments: [&[&str]; 4] = [&["frobnicate"], &["send"], &["--wrong"], &["testnet", "demo", "--nodes", "2"]];
+    for arguments in arguments {
+        let run = nuncio(arguments);
+        run.must_be_one_line_and_a_hint();
+        assert!(run.stderr.trim_end().ends_with("--help"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn an_address_beats_the_configuration_as_the_help_says() {
+    let run = nuncio(["status", "--admin", "unix:/nowhere/admin.sock", "--config", "/nowhere/nuncio.toml"]);
+    assert_eq!(run.code, 69, "{}", run.stderr);
+    assert!(run.stderr.contains("/nowhere/admin.sock"), "{}", run.stderr);
+}
+
+#[test]
+fn sizes_are_read_as_the_configuration_reads_them() {
+    for size in ["4KiB", "4096", "1MiB"] {
+        let run = nuncio(["bench", "unicast", "--payload", size, "--in-flight", "0"]);
+        assert!(run.code == 2 && run.stderr.contains("at least 1 message in flight"), "{size}: {}", run.stderr);
+    }
+    for arguments in [&["bench", "--payload", "lots"][..], &["amop", "receive-files", "t", "--out", "d", "--max-bytes", "-"]] {
+        let run = nuncio(arguments);
+        assert!(run.code == 2 && run.stderr.contains("4MiB"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn what_is_no_configuration_of_fisco_is_not_imported() {
+    let directory = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| Run::of(command(arguments.iter().copied()).current_dir(&directory));
+    let write = |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
+    write("nuncio.toml", "[p2p]\nlisten = \"127.0.0.1:30300\"\n[log]\nfilter = \"warn\"\n");
+    write("other.ini", "[a]\nb=c\n");
+    write("config.ini", "[p2p]\nlisten_port=30301\n[log]\nenable=true\n");
+    for (file, hint) in [("nuncio.toml", "nuncio config check nuncio.toml"), ("other.ini", "config.ini and conf/ are in it")] {
+        let run = run(&["config", "import", file]);
+        assert_eq!((run.code, run.stdout.as_str()), (78, ""), "{}", run.stderr);
+        run.must_be_one_line_and_a_hint();
+        assert!(run.stderr.contains(hint), "{}", run.stderr);
+    }
+    let text = run(&["config", "import", "config.ini"]).must_succeed();
+    assert!(text.stdout.contains("30301") && text.stdout.contains("[p2p]"), "{}", text.stdout);
+    let object = run(&["--json", "config", "import", "config.ini"]).must_succeed();
+    assert_eq!(object.objects()[0]["p2p"]["listen"], "0.0.0.0:30301");
 }
 
 #[test]
