@@ -16,7 +16,11 @@ use nuncio_metrics::{Cause, QuotaRefusal, Refusals};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-use crate::{Event, Kind, Missed, News, Text, Told, log, over_quota::{Over, OverQuota}, pace::Paces};
+use crate::{
+    Event, Kind, Missed, News, Text, Told, log,
+    over_quota::{Over, OverQuota},
+    pace::Paces,
+};
 
 /// Events that wait for the writer; further ones are counted.
 const WAITING: usize = 1024;

@@ -152,7 +152,8 @@ mod tests {
         over.restore(&due[0], start + AGAIN);
         assert_eq!(over.due(start + 2 * AGAIN), due);
         assert!(over.due(start + 2 * AGAIN + PERIOD).is_empty() && over.subjects.is_empty(), "they were told");
-        (0..2 * MAX_SUBJECTS).for_each(|n| over.restore(&Over { subject: n.to_string().into(), ..first.clone() }, start));
+        (0..2 * MAX_SUBJECTS)
+            .for_each(|n| over.restore(&Over { subject: n.to_string().into(), ..first.clone() }, start));
         assert_eq!(over.subjects.len(), MAX_SUBJECTS + 1);
     }
 }

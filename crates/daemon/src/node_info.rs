@@ -1,7 +1,6 @@
 use std::{any::Any, net::SocketAddr, sync::Arc};
 
 use nuncio_gateway::{NodeFacts, NodeInfo};
-use nuncio_identity::NodeId;
 use nuncio_node::{NodeHandle, NodeSnapshot, PeerState, Snapshot};
 
 use crate::config::Peer;

@@ -71,6 +71,12 @@ pub(crate) fn pin(key: &Path) -> Result<Passphrase, KeyError> {
     known.map_or_else(|| ask(key), Ok)
 }
 
+/// The same, but nobody is asked.
+pub(crate) fn known(key: &Path) -> Result<Passphrase, KeyError> {
+    let known = given()?.or_else(|| typed().get(key).cloned());
+    known.ok_or_else(|| KeyError::NoPassphrase { reason: "nobody is asked while it is needed".into() })
+}
+
 /// What was typed, that of this key first.
 fn known_of(key: &Path) -> impl Iterator<Item = Passphrase> {
     let typed = typed();
@@ -78,12 +84,6 @@ fn known_of(key: &Path) -> impl Iterator<Item = Passphrase> {
     let others: Vec<_> =
         typed.iter().filter(|(path, _)| *path != key).map(|(_, passphrase)| passphrase.clone()).collect();
     own.into_iter().chain(others)
-}
-
-/// The same, but nobody is asked.
-pub(crate) fn known(key: &Path) -> Result<Passphrase, KeyError> {
-    let known = given()?.or_else(|| typed().get(key).cloned());
-    known.ok_or_else(|| KeyError::NoPassphrase { reason: "nobody is asked while it is needed".into() })
 }
 
 /// Keeps what was typed for a key and was right.

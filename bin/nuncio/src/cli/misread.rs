@@ -37,8 +37,7 @@ pub(super) fn command(arguments: impl IntoIterator<Item = OsString>) -> String {
 /// The message with all that it names, and what could be meant.
 fn read(text: &str) -> (String, Vec<&str>) {
     let said = text.lines().map(str::trim).take_while(|line| !BELOW.iter().any(|below| line.starts_with(below)));
-    let (tips, said): (Vec<_>, Vec<_>) =
-        said.filter(|line| !line.is_empty()).partition(|line| line.starts_with(TIP));
+    let (tips, said): (Vec<_>, Vec<_>) = said.filter(|line| !line.is_empty()).partition(|line| line.starts_with(TIP));
     let (first, named) = said.split_first().map_or(("", &[][..]), |(first, named)| (*first, named));
     let first = first.trim_start_matches("error: ");
     let between = if first.ends_with(':') { ", " } else { " " };

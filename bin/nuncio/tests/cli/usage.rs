@@ -97,7 +97,9 @@ fn sizes_are_read_as_the_configuration_reads_them() {
         let run = nuncio(["bench", "unicast", "--payload", size, "--in-flight", "0"]);
         assert!(run.code == 2 && run.stderr.contains("at least 1 message in flight"), "{size}: {}", run.stderr);
     }
-    for arguments in [&["bench", "--payload", "lots"][..], &["amop", "receive-files", "t", "--out", "d", "--max-bytes", "-"]] {
+    for arguments in
+        [&["bench", "--payload", "lots"][..], &["amop", "receive-files", "t", "--out", "d", "--max-bytes", "-"]]
+    {
         let run = nuncio(arguments);
         assert!(run.code == 2 && run.stderr.contains("4MiB"), "{}", run.stderr);
     }
@@ -111,7 +113,9 @@ fn what_is_no_configuration_of_fisco_is_not_imported() {
     write("nuncio.toml", "[p2p]\nlisten = \"127.0.0.1:30300\"\n[log]\nfilter = \"warn\"\n");
     write("other.ini", "[a]\nb=c\n");
     write("config.ini", "[p2p]\nlisten_port=30301\n[log]\nenable=true\n");
-    for (file, hint) in [("nuncio.toml", "nuncio config check nuncio.toml"), ("other.ini", "config.ini and conf/ are in it")] {
+    for (file, hint) in
+        [("nuncio.toml", "nuncio config check nuncio.toml"), ("other.ini", "config.ini and conf/ are in it")]
+    {
         let run = run(&["config", "import", file]);
         assert_eq!((run.code, run.stdout.as_str()), (78, ""), "{}", run.stderr);
         run.must_be_one_line_and_a_hint();

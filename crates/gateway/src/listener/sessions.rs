@@ -113,7 +113,8 @@ impl Sessions {
             true => Some(taken.make_room(&owner).ok_or(Refusal::Full { limit: self.0.limit })?),
             false => None,
         };
-        let sitter = Arc::new(Sitter { opened: self.0.opened, spoke: AtomicU64::new(0), out: CancellationToken::new() });
+        let sitter =
+            Arc::new(Sitter { opened: self.0.opened, spoke: AtomicU64::new(0), out: CancellationToken::new() });
         sitter.speaks();
         taken.numbered += 1;
         let number = taken.numbered;

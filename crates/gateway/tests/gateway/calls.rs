@@ -73,8 +73,9 @@ async fn what_the_node_says_of_itself_is_written_once_for_all_who_see_the_same()
     let node = Talkative::new(Some(Arc::new(())));
     let mut rig = Rig::knowing(Arc::<Talkative>::clone(&node), |_| {}).await;
     rig.add_sdk("other");
-    for name in ["sdk", "other"] {
-        let (mut sdk, _) = rig.connect_as(name).await;
+    let (sdk, _) = rig.connect().await;
+    let (other, _) = rig.connect_as("other").await;
+    for mut sdk in [sdk, other] {
         for _ in 0..3 {
             assert_eq!(ask(&mut sdk, "getNodeInfo").await["result"]["Topic"].as_array().unwrap().len(), 10_000);
         }

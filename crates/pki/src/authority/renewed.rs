@@ -83,11 +83,13 @@ pub fn take_first(
     now: UnixTime,
 ) -> Result<Identity, RenewalFault> {
     let hash = |one: &Certificate| <[u8; 32]>::from(Sha256::digest(one.der()));
-    let (others, chain): (Vec<_>, Vec<_>) = chain.iter().cloned().partition(|one| further.contains(&hash(one)));
-    let root = chain.iter().find(|one| hash(one) == *root).ok_or(RenewalFault::OtherRoot)?;
+    let is_pinned = |one: &Certificate| hash(one) == *root;
+    let root = chain.iter().find(|one| is_pinned(one)).ok_or(RenewalFault::OtherRoot)?;
+    let others = chain.iter().filter(|one| *one != root && further.contains(&hash(one)));
     let paths = IdentityPaths::in_directory(directory);
-    trust(&paths.ca, &[vec![root.clone()], others].concat())?;
-    let draft = Draft::public(&paths.cert, &bundle(&chain))?;
+    trust(&paths.ca, &std::iter::once(root).chain(others).cloned().collect::<Vec<_>>())?;
+    let is_shown = |one: &&Certificate| is_pinned(one) || !one.is_signed_by(one);
+    let draft = Draft::public(&paths.cert, &bundle(&chain.iter().filter(is_shown).cloned().collect::<Vec<_>>()))?;
     let written = IdentityPaths { cert: draft.written().into(), ..paths };
     let (identity, _) = Identity::load_at(&written, now).map_err(RenewalFault::directory)?;
     let by = identity.certificate.agency_path();

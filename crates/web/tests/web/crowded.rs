@@ -56,7 +56,12 @@ async fn when_all_seats_are_taken_the_certificate_that_has_most_makes_room_for_o
 
 #[tokio::test]
 async fn a_connection_without_a_session_makes_room_too() {
-    let mut rig = Rig::with(|_, web| web.limits.connections = 2).await;
+    let mut rig = Rig::with(|gateway, web| {
+        web.limits.connections = 2;
+        // Without that they would go by themselves when a handshake takes so long.
+        gateway.timeouts.handshake = Duration::from_secs(600);
+    })
+    .await;
     rig.authority.write_client_directory(&rig.directory.path().join("other"), "other", false);
     let [mut one, mut two] = [rig.certified().await, rig.certified().await];
     let (mut other, _) = rig.connect_as("other").await;

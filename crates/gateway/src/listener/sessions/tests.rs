@@ -69,7 +69,10 @@ fn whoever_has_most_makes_room_and_the_newcomer_waits_for_it() {
     drop(greedy.remove(1));
     let newcomer = poll(newcomer).expect("there is room").unwrap();
     assert!(!is_out(&newcomer));
-    assert!(matches!(begin(&sessions, 6, 2), Err(Refusal::Full { limit: 4 })), "it would have as many as the greedy one");
+    assert!(
+        matches!(begin(&sessions, 6, 2), Err(Refusal::Full { limit: 4 })),
+        "it would have as many as the greedy one"
+    );
     assert_eq!(sessions.taken().seats.len(), 4);
 }
 
