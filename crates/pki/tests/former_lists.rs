@@ -206,6 +206,21 @@ fn former_lists_keep_nobody_out_and_those_that_find_no_room_are_told() {
     assert_eq!((full.lists().iter().count(), gone.len()), (Lists::MAX, Lists::MAX));
 }
 
+/// Of agencies that are trusted, too.
+#[test]
+fn a_list_that_somebody_vouches_for_and_that_makes_room_is_told() {
+    let root = root("here");
+    let mut policy = trust(root.certificate());
+    for number in 0..Lists::MAX {
+        let agency = root.agency(&format!("agency{number}"), Validity::days(9)).unwrap();
+        let (list, known) = (agency.revoke(&[], None, dates()).unwrap(), [agency.certificate().clone()]);
+        policy = policy.adopt(list, &known, now()).unwrap().expect("there is room");
+    }
+    let next = policy.adopt(root.revoke(&[], None, dates()).unwrap(), &[], now()).unwrap().expect("it finds room");
+    let gone = next.lists().gone_since(policy.lists());
+    assert!(gone.len() == 1 && policy.lists().iter().any(|one| *one == gone[0]), "{gone:?}");
+}
+
 /// Signers whom nobody ever meets.
 #[test]
 fn lists_of_unknown_signers_end_with_the_file_that_named_them_and_keep_nobody_out() {
