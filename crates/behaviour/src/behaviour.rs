@@ -10,6 +10,7 @@ mod status;
 mod traced;
 
 pub(crate) use members::TO_JUDGE;
+use signed::NotCarried;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
@@ -36,7 +37,7 @@ use nuncio_plain::Pace;
 use nuncio_protocol::{
     AccessInput, Input, MAX_BODY, Overlay, PeeringInput, Priority, Start, StatusInput, Topic, UnicastInput,
     amop::{ClientInput, ClientPort},
-    gossip::{Stamp, TakesPart, Unjudged},
+    gossip::{TakesPart, Unjudged},
     multicast::Publication,
     peering::Address,
     status_sync::IssuerId,
@@ -52,14 +53,13 @@ use crate::{
     answering::Answering,
     config::DescribeDialError,
     departures::Departures,
-    gossip::Lane,
     gossip_pulse::{self, GossipPulse},
     gossip_recent::Recent,
     inner::Inner,
     meter::{Link, Meter},
     multicast::{Pending, PublishError},
     names::Names,
-    notary::{Notary, Paper, Taken},
+    notary::Notary,
     peering::{Connections, to_multiaddr},
     prover::Prover,
     status_sync::OpenQueries,
@@ -230,30 +230,18 @@ impl Behaviour {
         let taken = self.overlay.publish_as(priority, topic, data.clone(), now).map_err(|_| PublishError::Busy)?;
         let Publication { epoch, number, is_pushed, gossip, needs_gossip } = taken;
         let is_gossiped = gossip.map(|stamp| self.gossip(topic, data, number, stamp, now));
-        if is_gossiped == Some(false) && !is_pushed {
-            self.overlay.take_back(topic, &taken);
+        if let Some(Err(why)) = is_gossiped
+            && !is_pushed
+        {
+            if why == NotCarried::Refused {
+                self.overlay.take_back(topic, &taken);
+            }
             return Err(PublishError::Busy);
         }
-        if needs_gossip && is_gossiped != Some(true) {
+        if needs_gossip && is_gossiped != Some(Ok(())) {
             self.note_missed(topic, now);
         }
         Ok((epoch, number))
-    }
-
-    /// Sends a message by gossip, too; `false` when that takes none now.
-    fn gossip(&mut self, topic: Option<&Topic>, body: Bytes, place: u64, stamp: Stamp, now: Instant) -> bool {
-        let lane = Lane::of(body.len());
-        let Stamp { origin, epoch, number, sent, lifetime } = stamp;
-        let must_pause = lane == Lane::Long && self.long_gossip_from.is_some_and(|from| now < from);
-        if must_pause || !self.recent.note(origin, body.len(), now) {
-            return false;
-        }
-        let gossip = wire::Gossip { origin, epoch, number, sent, lifetime, body, place: Some(place) };
-        match self.notary.take(Paper::Gossip { lane, topic: wire::gossip_topic(topic), gossip }) {
-            Taken::Signed(signed) => self.use_signed(signed, now).is_ok(),
-            Taken::Later => true,
-            Taken::Full => false,
-        }
     }
 
     /// Wants multicasts of `topic` from now on.

@@ -5,6 +5,7 @@ use std::{
     time::Instant,
 };
 
+use bytes::Bytes;
 use libp2p::{
     gossipsub::{self, IdentTopic, MessageAcceptance, MessageId},
     swarm::ToSwarm,
@@ -21,13 +22,14 @@ use nuncio_wire::{
     multicast as wire,
 };
 
-use super::Behaviour;
+use super::{Behaviour, signed::NotCarried};
 use crate::{
     Event,
     gossip::Lane,
     gossip_meter, gossip_pulse,
     meter::Link,
     multicast::{Pending, acceptance},
+    notary::{Paper, Taken},
     prover::{Finding, Job},
 };
 
@@ -51,6 +53,29 @@ impl Behaviour {
                     self.handle(AccessInput::Struck { peer, strike: Strike::Malformed });
                 }
             }
+        }
+    }
+
+    /// Sends a message by gossip, too.
+    pub(super) fn gossip(
+        &mut self,
+        topic: Option<&Topic>,
+        body: Bytes,
+        place: u64,
+        stamp: Stamp,
+        now: Instant,
+    ) -> Result<(), NotCarried> {
+        let lane = Lane::of(body.len());
+        let Stamp { origin, epoch, number, sent, lifetime } = stamp;
+        let must_pause = lane == Lane::Long && self.long_gossip_from.is_some_and(|from| now < from);
+        if must_pause || !self.recent.note(origin, body.len(), now) {
+            return Err(NotCarried::Refused);
+        }
+        let gossip = wire::Gossip { origin, epoch, number, sent, lifetime, body, place: Some(place) };
+        match self.notary.take(Paper::Gossip { lane, topic: wire::gossip_topic(topic), gossip }) {
+            Taken::Signed(signed) => self.use_signed(signed, now),
+            Taken::Later => Ok(()),
+            Taken::Full => Err(NotCarried::Refused),
         }
     }
 

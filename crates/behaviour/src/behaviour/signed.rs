@@ -16,9 +16,16 @@ use super::{Behaviour, LONG_GOSSIP_PAUSE};
 use crate::{
     Event,
     gossip::Lane,
-    multicast::PublishError,
     notary::{Paper, Signed, Taken, Told},
 };
+
+/// Why gossip does not carry a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotCarried {
+    /// The queues to all peers are full. It is offered to them later all the same, so that its number is used.
+    Yet,
+    Refused,
+}
 
 impl Behaviour {
     pub(super) fn sign_status(&mut self, status: Status, now: Instant) {
@@ -59,7 +66,9 @@ impl Behaviour {
         }
     }
 
-    pub(super) fn use_signed(&mut self, signed: Signed, now: Instant) -> Result<(), PublishError> {
+    /// # Errors
+    /// When gossip does not carry it now.
+    pub(super) fn use_signed(&mut self, signed: Signed, now: Instant) -> Result<(), NotCarried> {
         match signed {
             Signed::Status(record) => self.overlay.handle_input(StatusInput::Signed { record }, now),
             Signed::Announcement(announcement) => {
@@ -90,11 +99,12 @@ impl Behaviour {
                     }
                     Err(gossipsub::PublishError::NoPeersSubscribedToTopic) => {}
                     Err(error) => {
-                        if lane == Lane::Long && matches!(error, gossipsub::PublishError::AllQueuesFull(_)) {
+                        let is_kept = matches!(error, gossipsub::PublishError::AllQueuesFull(_));
+                        if lane == Lane::Long && is_kept {
                             self.long_gossip_from = Some(now + LONG_GOSSIP_PAUSE);
                         }
                         tracing::debug!(%error, "gossip takes no message now");
-                        return Err(PublishError::Busy);
+                        return Err(if is_kept { NotCarried::Yet } else { NotCarried::Refused });
                     }
                 }
             }

@@ -162,7 +162,8 @@ impl Amop {
                 // Only what somebody here would get is worth remembering.
                 let carried = admitted.and_then(|()| {
                     let is_free = !names::is_channel(topic) || self.subscriptions.receivers(topic).is_empty();
-                    let bringer = Bringer::Node(source, *tenant);
+                    let record = turn.directory.status_sync.record(&source);
+                    let bringer = (Bringer::Node(source, *tenant), record.map_or("", |record| record.agency()));
                     let may = is_free || self.private.may_carry(topic, data, bringer, turn.now);
                     may.then_some(()).ok_or(ResultCode::NO_SUBSCRIBER)
                 });
@@ -262,7 +263,7 @@ impl Amop {
 
     /// A channel takes challenges only, of sessions that were asked about its owner.
     fn may_challenge(&mut self, Publish { client, payer, topic, data, .. }: &Publish, turn: &Turn<'_>) -> bool {
-        let bringer = Bringer::Client(*payer);
+        let bringer = (Bringer::Client(*payer), "");
         self.private.challenged(*client, topic).is_some() && self.private.may_carry(topic, data, bringer, turn.now)
     }
 

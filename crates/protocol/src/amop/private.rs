@@ -143,7 +143,13 @@ impl Private {
 
     /// Whether a challenge may go to a channel: the same words were not carried to another one of late, so they are not
     /// somebody else's challenge that is handed on, and there is room to remember them.
-    pub(super) fn may_carry(&mut self, channel: &Topic, challenge: &Bytes, bringer: Bringer, now: Instant) -> bool {
+    pub(super) fn may_carry(
+        &mut self,
+        channel: &Topic,
+        challenge: &Bytes,
+        bringer: (Bringer, &str),
+        now: Instant,
+    ) -> bool {
         let may = self.carried.note(channel, challenge, bringer, now);
         if !may {
             tracing::debug!(channel = %channel, "a challenge was handed on to another channel, or there are too many: refused");
