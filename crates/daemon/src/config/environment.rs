@@ -7,7 +7,8 @@ use super::{Config, ConfigError, TABLES};
 const PREFIX: &str = "NUNCIO_";
 
 /// Puts environment variables in front of the file: `NUNCIO_<SECTION>__<KEY>` and `NUNCIO_DATA_DIR`. Lists are
-/// written with commas or as TOML; between commas, and in an empty text, nothing is no entry.
+/// written with commas or as TOML; between commas, and in an empty text, nothing is no entry. A list that restricts is emptied by
+/// `[]` only: a variable that somebody left empty opens no door.
 pub(super) fn overlay(
     config: Config,
     variables: impl IntoIterator<Item = (String, OsString)>,
@@ -63,6 +64,9 @@ fn set(config: &Config, path: &[&str], text: &str) -> Result<Config, String> {
     let table = Table::try_from(config).map_err(|error| error.to_string())?;
     let items = text.split(',').map(str::trim).filter(|item| !item.is_empty());
     let list = items.map(Value::from).collect::<Vec<_>>();
+    if list.is_empty() && restricts(path) {
+        return Err("says nothing: unset it, or write [] for an empty list".to_owned());
+    }
     let literal = format!("value = {text}").parse::<Table>().ok().filter(|table| table.len() == 1);
     let literal = literal.and_then(|mut table| table.remove("value"));
     let mut first_error = None;
@@ -73,6 +77,17 @@ fn set(config: &Config, path: &[&str], text: &str) -> Result<Config, String> {
         }
     }
     Err(first_error.unwrap_or_else(|| "cannot be read".to_owned()))
+}
+
+/// Whether a list there keeps somebody out, or from doing something, by what stands in it.
+fn restricts(path: &[&str]) -> bool {
+    matches!(
+        path,
+        ["access" | "gateway", "allow" | "deny"]
+            | ["identity", "crl"]
+            | ["admin", "read_only" | "full_users"]
+            | ["issuer", "only"]
+    )
 }
 
 fn insert(mut table: Table, path: &[&str], value: Value) -> Table {
@@ -89,4 +104,49 @@ fn insert(mut table: Table, path: &[&str], value: Value) -> Table {
         _ => {}
     }
     table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Peer;
+
+    fn set_to(text: &str, variables: &[&str], value: &str) -> Result<Config, ConfigError> {
+        let file = Config::parse(text, std::path::Path::new("nuncio.toml")).unwrap();
+        overlay(file, variables.iter().map(|name| ((*name).to_owned(), value.into())))
+    }
+
+    #[test]
+    fn a_variable_with_nothing_in_it_is_an_empty_list() {
+        let file = "[p2p]\npeers = [\"a:1\"]";
+        for (text, peers) in
+            [("", &[][..]), (" , ", &[]), ("b:2,", &["b:2"]), (",b:2, ,c:3", &["b:2", "c:3"]), ("[]", &[])]
+        {
+            let config = set_to(file, &["NUNCIO_P2P__PEERS"], text).unwrap();
+            assert_eq!(config.p2p.peers.iter().map(Peer::as_str).collect::<Vec<_>>(), peers, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_with_nothing_in_it_opens_no_list_that_restricts() {
+        let file = "[identity]\ncrl = [\"x\"]\n[admin]\nread_only = [\"auditor\"]";
+        let lists = [
+            "NUNCIO_ACCESS__ALLOW",
+            "NUNCIO_ACCESS__DENY",
+            "NUNCIO_GATEWAY__ALLOW",
+            "NUNCIO_GATEWAY__DENY",
+            "NUNCIO_IDENTITY__CRL",
+            "NUNCIO_ADMIN__READ_ONLY",
+            "NUNCIO_ADMIN__FULL_USERS",
+            "NUNCIO_ISSUER__ONLY",
+        ];
+        for list in lists {
+            for nothing in ["", " ", " , "] {
+                let said = set_to(file, &[list], nothing).unwrap_err().to_string();
+                assert!(said.contains(list) && said.contains("says nothing"), "{said}");
+            }
+        }
+        let emptied = set_to(file, &lists, "[]").unwrap();
+        assert!(emptied.identity.crl.is_empty() && emptied.admin.read_only.is_empty(), "who writes so means it");
+    }
 }

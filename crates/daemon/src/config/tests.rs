@@ -154,18 +154,6 @@ fn the_environment_comes_before_the_file() {
 }
 
 #[test]
-fn a_variable_with_nothing_in_it_is_an_empty_list() {
-    let file = parse("[p2p]\npeers = [\"a:1\"]\n[identity]\ncrl = [\"x\"]").unwrap();
-    for (text, peers) in [("", &[][..]), (" , ", &[]), ("b:2,", &["b:2"]), (",b:2, ,c:3", &["b:2", "c:3"]), ("[]", &[])]
-    {
-        let pairs = ["NUNCIO_P2P__PEERS", "NUNCIO_IDENTITY__CRL"].map(|name| (name.to_owned(), text.into()));
-        let config = environment::overlay(file.clone(), pairs).unwrap();
-        assert_eq!(config.p2p.peers.iter().map(Peer::as_str).collect::<Vec<_>>(), peers, "{text:?}");
-        assert_eq!(config.identity.crl.len(), peers.len(), "{text:?}");
-    }
-}
-
-#[test]
 fn no_variable_of_ours_is_left_out_in_silence() {
     let overlay = |pairs: Vec<(&str, OsString)>| {
         let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value));
