@@ -26,7 +26,7 @@ use crate::{
     clients::{DeniedTopics, Mailbox, Registration},
     config::{Limits, Timeouts},
     intake::Intake,
-    listener::{Door, address},
+    listener::{Door, Owner, address},
     tenants::{Lease, OverBudget, TopicShare},
     tls::Refusal,
 };
@@ -53,6 +53,7 @@ pub struct Member {
     pub(crate) registration: Registration,
     pub(crate) subject: String,
     pub(crate) remote: SocketAddr,
+    owner: Owner,
     rights: Held,
     topics: Topics,
     cut: CancellationToken,
@@ -154,6 +155,7 @@ impl Member {
             }
             Stay::Message => door.visitors.tell((&name, &*serial, address(remote)), Instant::now(), tell),
         }
+        let owner = Owner::Key(name);
         place.send(ClientInput::Connected { client, tenant: Some(registration.tenant.id) });
         Ok(Some(Self {
             topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant), door.limits.topic_bytes_per_session)),
@@ -163,6 +165,7 @@ impl Member {
             registration,
             subject,
             remote,
+            owner,
             rights,
             leaving: false,
         }))
@@ -196,6 +199,11 @@ impl Member {
     /// The subject of its certificate.
     pub fn subject(&self) -> &str {
         &self.subject
+    }
+
+    /// Whose its seat is.
+    pub const fn owner(&self) -> &Owner {
+        &self.owner
     }
 
     /// Where it is.

@@ -21,7 +21,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use nuncio_door::Place;
-use nuncio_gateway::{Credential, Member, Refusal, Sitter, Stay};
+use nuncio_gateway::{Credential, Member, Refusal, Seat, Sitter, Stay};
 use serde_json::json;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -83,20 +83,20 @@ pub(crate) async fn serve<S>(
     door: &Door,
     (stream, client): (S, Option<Credential>),
     mut stranger: Option<Stranger>,
-    (remote, sitter): (SocketAddr, Arc<Sitter>),
+    (remote, seat): (SocketAddr, &Seat),
     shutdown: CancellationToken,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let upgrade: Mutex<Option<Upgrade>> = Mutex::default();
-    let line = Arc::new(Line::new());
+    let (line, sitter) = (Arc::new(Line::new()), seat.sitter());
     let service = service_fn(async |request: Request<Incoming>| {
         sitter.speaks();
         if let Some(wanted) = Wanted::of(&request) {
-            let posted = publish(door, client.as_ref(), remote, (wanted, request), &line).await;
+            let posted = publish(door, client.as_ref(), (remote, seat), (wanted, request), &line).await;
             return Ok(posted.unwrap_or_else(|answer| *answer));
         }
-        let answer = match become_socket(door, client.as_ref(), remote, request).await {
+        let answer = match become_socket(door, client.as_ref(), (remote, seat), request).await {
             Ok((answer, member_and_socket)) => {
                 *upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(member_and_socket);
                 answer
@@ -115,7 +115,7 @@ pub(crate) async fn serve<S>(
     let has_ended = carry(door, pin!(connection), &mut stranger, &line, (remote, &sitter, &shutdown)).await;
     let upgrade = upgrade.lock().unwrap_or_else(PoisonError::into_inner).take();
     match upgrade {
-        Some(upgrade) if has_ended => begin(door, upgrade, stranger, (remote, sitter), shutdown).await,
+        Some(upgrade) if has_ended => begin(door, upgrade, stranger, (remote, seat), shutdown).await,
         // Its answer was never taken: there is no WebSocket.
         Some((Some((member, _)), _)) => member.leave().await,
         _ => {}
@@ -173,9 +173,10 @@ async fn begin(
     door: &Door,
     (entry, socket): Upgrade,
     mut stranger: Option<Stranger>,
-    (remote, sitter): (SocketAddr, Arc<Sitter>),
+    (remote, seat): (SocketAddr, &Seat),
     shutdown: CancellationToken,
 ) {
+    let sitter = seat.sitter();
     let socket = match (socket.await, entry) {
         (Ok(socket), entry) => (TokioIo::new(socket), entry),
         (Err(_), Some((member, _))) => return member.leave().await,
@@ -197,6 +198,7 @@ async fn begin(
     };
     match entry {
         Ok((member, shown)) => {
+            seat.belongs_to(member.owner());
             if let Some(stranger) = stranger {
                 stranger.place.admitted();
             }
@@ -224,13 +226,13 @@ where
 async fn publish(
     door: &Door,
     client: Option<&Credential>,
-    remote: SocketAddr,
+    (remote, seat): (SocketAddr, &Seat),
     (wanted, request): (Result<Wanted, Box<Answer>>, Request<Incoming>),
     line: &Arc<Line>,
 ) -> Result<Answer, Box<Answer>> {
     judge_origin(door, remote, &request)?;
     let wanted = wanted?;
-    let Some(entry) = entry(door, client, (remote, Stay::Message), &request).await? else {
+    let Some(entry) = entry(door, client, (remote, seat, Stay::Message), &request).await? else {
         let nobody = Refusal::NoToken { reason: "none is in the request's head".to_owned() };
         door.entrance.refuse(remote, &nobody);
         return Err(refused(&nobody));
@@ -242,7 +244,7 @@ async fn publish(
 async fn become_socket(
     door: &Door,
     client: Option<&Credential>,
-    remote: SocketAddr,
+    (remote, seat): (SocketAddr, &Seat),
     mut request: Request<Incoming>,
 ) -> Result<(Answer, Upgrade), Box<Answer>> {
     judge_origin(door, remote, &request)?;
@@ -256,7 +258,7 @@ async fn become_socket(
     // Its own body, which says nothing, is not read.
     let answer = create_response_with_body(&request, Full::default)
         .map_err(|error| refusal(StatusCode::BAD_REQUEST, "no_websocket", &error.to_string()))?;
-    let entry = entry(door, client, (remote, Stay::Session), &request).await?;
+    let entry = entry(door, client, (remote, seat, Stay::Session), &request).await?;
     Ok((answer, (entry, hyper::upgrade::on(&mut request))))
 }
 
@@ -264,7 +266,7 @@ async fn become_socket(
 async fn entry(
     door: &Door,
     client: Option<&Credential>,
-    (remote, stay): (SocketAddr, Stay),
+    (remote, seat, stay): (SocketAddr, &Seat, Stay),
     request: &Request<Incoming>,
 ) -> Result<Option<Entry>, Box<Answer>> {
     let refuse = |refusal: Refusal| {
@@ -283,7 +285,10 @@ async fn entry(
         }
     };
     match member.map_err(refuse)? {
-        Some(member) => Ok(Some((member, shown))),
+        Some(member) => {
+            seat.belongs_to(member.owner());
+            Ok(Some((member, shown)))
+        }
         None => Err(refusal(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the node stops")),
     }
 }

@@ -99,7 +99,7 @@ impl Door {
             return match self.seats.begin(from, Owner::of(None, from)).await {
                 Ok(seat) => {
                     let stranger = Some(Stranger::new(place, limit));
-                    connection::serve(&self, (socket, None), stranger, (remote, seat.sitter()), shutdown).await;
+                    connection::serve(&self, (socket, None), stranger, (remote, &seat), shutdown).await;
                 }
                 Err(refusal) => self.entrance.refuse(remote, &refusal),
             };
@@ -127,7 +127,7 @@ impl Door {
                     }
                     None => Some(Stranger::new(place, limit)),
                 };
-                connection::serve(&self, (stream, client), stranger, (remote, seat.sitter()), shutdown).await;
+                connection::serve(&self, (stream, client), stranger, (remote, &seat), shutdown).await;
             }
             Err(refusal) => self.entrance.refuse(remote, &refusal),
         }

@@ -18,7 +18,8 @@ use crate::{access::ClientName, tls::Refusal};
 /// The seats of a door: one for each session.
 ///
 /// Bounds: so many in all, and so many from one [`Source`]. When all are taken, whoever has most of them makes room for one who
-/// has fewer: of his sessions the one that has said nothing for longest ends.
+/// has fewer: of his sessions the one that has said nothing for longest ends. Nobody who has shown who he is makes room for
+/// somebody who has not.
 #[derive(Debug, Clone)]
 pub struct Sessions(Arc<Shared>);
 
@@ -145,8 +146,11 @@ impl Taken {
             *counts.entry(&sitting.owner).or_default() += 1;
         }
         let own = counts.get(newcomer).copied().unwrap_or_default();
-        let most = counts.values().copied().max().filter(|most| *most > own + 1)?;
-        let of_most = self.seats.iter().filter(|(_, sitting)| counts.get(&sitting.owner) == Some(&most));
+        let may = |owner: &Owner| matches!(newcomer, Owner::Key(_)) || matches!(owner, Owner::Source(_));
+        let counted = counts.iter().filter(|(owner, _)| may(owner)).map(|(_, count)| *count);
+        let most = counted.max().filter(|most| *most > own + 1)?;
+        let is_of_most = |owner: &Owner| may(owner) && counts.get(owner) == Some(&most);
+        let of_most = self.seats.iter().filter(|(_, sitting)| is_of_most(&sitting.owner));
         let silent = |(number, sitting): &(&u64, &Sitting)| (sitting.sitter.spoke.load(Ordering::Relaxed), **number);
         let (number, sitter) = of_most.min_by_key(silent).map(|(number, sitting)| (*number, sitting.sitter.clone()))?;
         let (waits, room) = oneshot::channel();
@@ -168,6 +172,13 @@ impl Taken {
 }
 
 impl Seat {
+    /// Whose it is from now on: who took it has shown who he is.
+    pub fn belongs_to(&self, owner: &Owner) {
+        if let Some(sitting) = self.sessions.taken().seats.get_mut(&self.number) {
+            sitting.owner.clone_from(owner);
+        }
+    }
+
     /// For the session that has it.
     pub fn sitter(&self) -> Arc<Sitter> {
         Arc::clone(&self.sitter)

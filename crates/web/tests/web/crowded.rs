@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use nuncio_protocol::amop::ClientInput;
 use nuncio_testkit::crowd::Crowd;
+use serde_json::json;
 use tokio::{io::AsyncReadExt as _, time::timeout};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::rig::{PATIENCE, Rig};
+use crate::{
+    rig::{PATIENCE, Rig},
+    tokens::Book,
+};
 
 /// A TLS record of a ClientHello, of which the rest drips.
 const OPENING: &[u8] = b"\x16\x03\x01\x02\x00\x01";
@@ -73,4 +77,41 @@ async fn a_connection_without_a_session_makes_room_too() {
         }
     };
     assert!(timeout(PATIENCE, closed).await.expect("one of them ends").is_err());
+}
+
+/// Where tokens are taken, and there are three seats.
+async fn three_seats() -> Rig {
+    let rig = Rig::with(|gateway, web| {
+        gateway.timeouts.handshake = Duration::from_secs(600);
+        web.limits.connections = 3;
+        web.tokens = Some(Book::of_shop());
+    })
+    .await;
+    rig.authority.write_client_directory(&rig.directory.path().join("other"), "other", false);
+    rig
+}
+
+#[tokio::test]
+async fn who_has_shown_neither_certificate_nor_token_takes_no_seat_of_one_who_has() {
+    let mut rig = three_seats().await;
+    let mut known = [rig.connect().await.0, rig.connect().await.0, rig.connect().await.0];
+    assert!(rig.guest(None).await.is_err(), "nobody makes room for a stranger");
+    for web in &mut known {
+        web.expect_silence().await;
+    }
+}
+
+#[tokio::test]
+async fn a_session_by_token_has_its_seat_in_the_name_of_the_token() {
+    let rig = three_seats().await;
+    let mut stranger = rig.guest(None).await.unwrap();
+    let [mut first, mut second] = [rig.guest(Some("secret")).await.unwrap(), rig.guest(Some("secret")).await.unwrap()];
+    first.expect_silence().await;
+    second.expect_silence().await;
+    let (other, ()) = tokio::join!(rig.try_connect_as("other"), first.gone());
+    other.unwrap().expect_silence().await;
+    // He has his seat still.
+    stranger.say(json!({ "type": "token", "id": 3, "token": "secret" })).await;
+    assert_eq!(stranger.hear().await["code"], 0);
+    second.expect_silence().await;
 }

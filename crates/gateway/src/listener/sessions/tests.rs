@@ -88,3 +88,31 @@ fn one_who_gives_up_waiting_leaves_nothing_behind() {
     let taken = sessions.taken();
     assert!(taken.seats.is_empty() && taken.by_source.is_empty() && taken.leaving.is_empty());
 }
+
+#[test]
+fn nobody_who_has_shown_who_he_is_makes_room_for_one_who_has_not() {
+    let sessions = Sessions::new(4, 4);
+    let guest = |last: u8| poll(sessions.begin(address(last), Owner::of(None, address(last))));
+    let known: Vec<_> = [begin(&sessions, 1, 1).unwrap(), begin(&sessions, 2, 1).unwrap()].into();
+    let guests: Vec<_> = (0..2).map(|_| guest(3).expect("nobody is waited for").unwrap()).collect();
+    assert!(guest(4).is_none(), "a guest makes room for another one");
+    assert!(guests.iter().any(is_out) && !known.iter().any(is_out));
+    drop(guests);
+    let shown: Vec<_> = [5, 6].map(|last| guest(last).expect("there is room").unwrap()).into();
+    shown.iter().for_each(|seat| seat.belongs_to(&owner(2)));
+    assert!(matches!(guest(7), Some(Err(Refusal::Full { limit: 4 }))), "whatever those have who are known");
+    assert!(poll(sessions.begin(address(8), owner(3))).is_none(), "somebody who is known gets a place of theirs");
+    drop((known, shown));
+    assert!(sessions.taken().seats.is_empty());
+}
+
+#[test]
+fn the_sessions_of_a_token_are_of_one_owner_wherever_they_come_from() {
+    let sessions = Sessions::new(3, 3);
+    let guest = |last: u8| poll(sessions.begin(address(last), Owner::of(None, address(last)))).unwrap().unwrap();
+    let seats = [1, 2].map(guest);
+    seats.iter().for_each(|seat| seat.belongs_to(&owner(1)));
+    let modest = begin(&sessions, 3, 2).unwrap();
+    assert!(poll(sessions.begin(address(4), owner(3))).is_none());
+    assert!(seats.iter().any(is_out) && !is_out(&modest));
+}
