@@ -126,6 +126,19 @@ impl Clients {
         Ok(Registration { clients: Arc::clone(self), client, tenant, mailbox, _place: place })
     }
 
+    /// Whether it may have one session more now, by the quotas of its certificate and of its agency.
+    ///
+    /// # Errors
+    /// When it may not.
+    pub(crate) fn ask(
+        &self,
+        name: ClientName,
+        (party, rights): (&Party, &Rights),
+        limits: &Limits,
+    ) -> Result<(), OverBudget> {
+        self.tenants.join(name, party, limits, &self.counters).sit(party, rights).map(drop)
+    }
+
     fn mailbox(&self, client: ClientId) -> Option<Arc<Mailbox>> {
         self.mailboxes.read().unwrap_or_else(PoisonError::into_inner).get(&client).cloned()
     }

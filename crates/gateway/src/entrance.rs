@@ -48,6 +48,14 @@ impl Entrance {
         Ok((stream, client.map(|client| self.0.judge(client)).transpose()?))
     }
 
+    /// Whether the quotas leave this client a session.
+    ///
+    /// # Errors
+    /// When its certificate, or its agency, has as many sessions as it may.
+    pub fn ask(&self, client: &Credential) -> Result<(), Refusal> {
+        self.0.ask(client)
+    }
+
     /// Gives a client a session; none when the core has gone.
     ///
     /// # Errors

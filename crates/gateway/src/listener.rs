@@ -22,7 +22,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    access::{Access, Guard, SessionCertificate},
+    access::{self, Access, ClientName, Guard, SessionCertificate},
     clients::Clients,
     config::{Config, Limits, Timeouts},
     entrance::Entrance,
@@ -201,7 +201,8 @@ impl Door {
         let seated = match admitted {
             Ok(admitted) => {
                 let owner = Owner::of(Some(&admitted.client), address(remote));
-                self.sessions.begin(address(remote), owner).await.map(|seat| (admitted, seat))
+                let ask = || self.ask(&admitted.client);
+                self.sessions.begin(address(remote), owner, ask).await.map(|seat| (admitted, seat))
             }
             Err(refusal) => Err(refusal),
         };
@@ -233,6 +234,16 @@ impl Door {
             Ok(()) => Ok(client),
             Err(denial) => Err(Refusal::NotAdmitted { subject: client.subject, denial }),
         }
+    }
+
+    /// Whether the quotas leave this client a session, while it is at the door still.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub(crate) fn ask(&self, client: &Credential) -> Result<(), Refusal> {
+        let (party, rights) = (access::party(client, self.node.as_ref()), self.rights.load());
+        let asked = self.clients.ask(ClientName::of_key(client), (&party, &**rights), &self.limits);
+        asked.map_err(|over| Refusal::OverQuota { subject: client.subject.clone(), over })
     }
 
     /// Counts, logs and records that somebody was not let in at the channel port.

@@ -96,7 +96,7 @@ impl Door {
     ) {
         let (limit, from) = (self.entrance.timeouts().handshake, address(remote));
         if !self.tls {
-            return match self.seats.begin(from, Owner::of(None, from)).await {
+            return match self.seats.begin(from, Owner::of(None, from), || Ok(())).await {
                 Ok(seat) => {
                     let stranger = Some(Stranger::new(place, limit));
                     connection::serve(&self, (socket, None), stranger, (remote, &seat), shutdown).await;
@@ -114,7 +114,8 @@ impl Door {
         let seated = match admitted {
             Ok((stream, client)) => {
                 let owner = Owner::of(client.as_ref(), from);
-                self.seats.begin(from, owner).await.map(|seat| (stream, client, seat))
+                let ask = || client.as_ref().map_or(Ok(()), |client| self.entrance.ask(client));
+                self.seats.begin(from, owner, ask).await.map(|seat| (stream, client, seat))
             }
             Err(refusal) => Err(refusal),
         };

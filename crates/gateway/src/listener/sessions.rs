@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use nuncio_door::Source;
@@ -15,11 +15,14 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 use crate::{access::ClientName, tls::Refusal};
 
+/// How long it is remembered for whom others have made room.
+const LATELY: Duration = Duration::from_secs(60);
+
 /// The seats of a door: one for each session.
 ///
 /// Bounds: so many in all, and so many from one [`Source`]. When all are taken, whoever has most of them makes room for one who
 /// has fewer: of his sessions the one that has said nothing for longest ends. Nobody who has shown who he is makes room for
-/// somebody who has not.
+/// somebody who has not. Whoever comes and goes has others make room for no more than he could keep, within a minute.
 #[derive(Debug, Clone)]
 pub struct Sessions(Arc<Shared>);
 
@@ -64,6 +67,8 @@ struct Taken {
     by_source: HashMap<Source, usize>,
     /// Those who make room, each with who waits for it.
     leaving: HashMap<u64, oneshot::Sender<()>>,
+    /// For whom room was made lately, how often, and since when that is counted. Bound: as many as there are seats.
+    made: HashMap<Owner, (usize, Instant)>,
 }
 
 #[derive(Debug)]
@@ -94,12 +99,18 @@ impl Sessions {
         self.check_in(&self.taken(), address.into())
     }
 
-    /// Takes a seat; waits for whoever makes room for it.
+    /// Takes a seat; waits for whoever makes room for it. Nobody is asked to where `ask` says that this owner may have no session
+    /// whatever room there is.
     ///
     /// # Errors
-    /// When there is none, and nobody has more than this owner.
-    pub async fn begin(&self, address: IpAddr, owner: Owner) -> Result<Seat, Refusal> {
-        let (seat, room) = self.take(address.into(), owner)?;
+    /// When there is none, and nobody has more than this owner; or what `ask` says.
+    pub async fn begin(
+        &self,
+        address: IpAddr,
+        owner: Owner,
+        ask: impl FnOnce() -> Result<(), Refusal>,
+    ) -> Result<Seat, Refusal> {
+        let (seat, room) = self.take(address.into(), owner, ask, Instant::now())?;
         if let Some(room) = room {
             // Nothing is ever said: it ends when who had the seat has gone.
             let _ = room.await;
@@ -107,11 +118,22 @@ impl Sessions {
         Ok(seat)
     }
 
-    fn take(&self, source: Source, owner: Owner) -> Result<(Seat, Option<oneshot::Receiver<()>>), Refusal> {
+    fn take(
+        &self,
+        source: Source,
+        owner: Owner,
+        ask: impl FnOnce() -> Result<(), Refusal>,
+        now: Instant,
+    ) -> Result<(Seat, Option<oneshot::Receiver<()>>), Refusal> {
         let mut taken = self.taken();
         self.check_in(&taken, source)?;
         let room = match taken.seats.len() >= self.0.limit {
-            true => Some(taken.make_room(&owner).ok_or(Refusal::Full { limit: self.0.limit })?),
+            true => {
+                ask()?;
+                let room = taken.make_room(&owner, now).ok_or(Refusal::Full { limit: self.0.limit })?;
+                taken.note(&owner, self.0.limit, now);
+                Some(room)
+            }
             false => None,
         };
         let sitter =
@@ -140,12 +162,15 @@ impl Sessions {
 
 impl Taken {
     /// Has whoever has most seats, and more than this owner will have, give one up.
-    fn make_room(&mut self, newcomer: &Owner) -> Option<oneshot::Receiver<()>> {
+    fn make_room(&mut self, newcomer: &Owner, now: Instant) -> Option<oneshot::Receiver<()>> {
         let mut counts: HashMap<&Owner, usize> = HashMap::new();
         for sitting in self.seats.values() {
             *counts.entry(&sitting.owner).or_default() += 1;
         }
-        let own = counts.get(newcomer).copied().unwrap_or_default();
+        self.made.retain(|_, (_, since)| now.saturating_duration_since(*since) < LATELY);
+        let made = self.made.get(newcomer).map_or(0, |(times, _)| *times);
+        // Those that were made for him and that he has still are among both.
+        let own = counts.get(newcomer).copied().unwrap_or_default().max(made);
         let may = |owner: &Owner| matches!(newcomer, Owner::Key(_)) || matches!(owner, Owner::Source(_));
         let counted = counts.iter().filter(|(owner, _)| may(owner)).map(|(_, count)| *count);
         let most = counted.max().filter(|most| *most > own + 1)?;
@@ -158,6 +183,17 @@ impl Taken {
         self.leaving.insert(number, waits);
         sitter.out.cancel();
         Some(room)
+    }
+
+    /// Remembers that somebody makes room for him.
+    fn note(&mut self, newcomer: &Owner, most: usize, now: Instant) {
+        if self.made.len() >= most && !self.made.contains_key(newcomer) {
+            let oldest = self.made.iter().min_by_key(|(_, (_, since))| *since).map(|(owner, _)| owner.clone());
+            if let Some(oldest) = oldest {
+                self.made.remove(&oldest);
+            }
+        }
+        self.made.entry(newcomer.clone()).or_insert((0, now)).0 += 1;
     }
 
     fn leave(&mut self, number: u64) {

@@ -1,9 +1,10 @@
 //! Strangers at the door.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use nuncio_door::Limits;
 use nuncio_protocol::amop::{ClientId, ClientInput};
+use nuncio_rights::{Limit, Per, Quota, Rights, Rules, Who};
 use nuncio_testkit::crowd::Crowd;
 use tokio::time::{Instant, timeout};
 
@@ -103,4 +104,23 @@ async fn a_certificate_has_so_many_sessions_and_another_one_its_own() {
     rig.disconnected().await;
     let (mut third, _) = rig.connect().await;
     third.expect_silence().await;
+}
+
+#[tokio::test]
+async fn nobody_makes_room_for_a_certificate_that_has_as_many_sessions_as_it_may() {
+    let mut rig = Rig::with(|config| {
+        config.limits.connections = 4;
+        let who = Who { agency: Some("agency".into()), name: Some("other".into()), ..Who::default() };
+        let limits = vec![Limit { who, per: Per::Credential, quota: Quota { sessions: Some(1), ..Quota::default() } }];
+        config.rights = Arc::new(Rights::new(Rules { limits, ..Rules::default() }).unwrap());
+    })
+    .await;
+    rig.add_sdk("other");
+    let mut sessions = [rig.connect().await.0, rig.connect().await.0, rig.connect().await.0];
+    let (mut other, _) = rig.connect_as("other").await;
+    Sdk::connect(rig.address, &rig.directory.path().join("other")).await.unwrap().expect_closed().await;
+    for sdk in sessions.iter_mut().chain([&mut other]) {
+        sdk.expect_silence().await;
+    }
+    assert_eq!(rig.clients.statistics().sessions_made_room, 0);
 }
