@@ -32,7 +32,7 @@ mod rejection;
 mod socket;
 
 use authority::Authority;
-pub use authority::Certificates;
+pub use authority::{Certificates, named};
 use callers::Callers;
 pub(crate) use callers::MAX_CALLERS;
 use doorway::Doorway;

@@ -252,6 +252,7 @@ impl Config {
                 format!("{address} is not a loopback address, and neither [admin] tls nor allow_remote is set"),
             ));
         }
+        self.judge_read_only()?;
         if !(1..=128).contains(&self.p2p.network.len()) || self.p2p.network.chars().any(char::is_control) {
             return Err(("p2p.network", "a network's name has 1 to 128 bytes, and no control characters".to_owned()));
         }

@@ -32,7 +32,7 @@ pub struct Certificates {
     pub policy: SharedPolicy,
     /// What their holders may do.
     pub scope: Scope,
-    /// The names in them of those who may only look, with or without `CN=` before.
+    /// The names in them of those who may only look, as [`named`] reads them.
     pub read_only: Vec<String>,
     /// What the node's own certificate says: operators must be of its agency, or of an authority above that, for every agency
     /// gives whom it likes an operator's certificate, and so does every other root that is trusted here. `None` for operators
@@ -89,11 +89,9 @@ impl Certificates {
 }
 
 impl Certificates {
-    /// Letters' case and blanks make no other name of it: who is to look only shall not do all for a slip of the pen.
     fn may_only_look(&self, name: &str) -> bool {
-        let folded = |name: &str| name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
         let name = folded(name);
-        self.read_only.iter().map(|one| folded(one)).any(|one| one.strip_prefix("cn=").unwrap_or(&one).trim() == name)
+        self.read_only.iter().any(|one| named(one) == name)
     }
 
     /// Agencies below different roots may have one name.
@@ -117,6 +115,18 @@ impl Certificates {
     }
 }
 
+/// The name that somebody means, with or without `CN=` or `CN = ` before it: as `openssl` prints it.
+pub fn named(text: &str) -> String {
+    let text = folded(text);
+    let bare = text.strip_prefix("cn").and_then(|rest| rest.trim_start().strip_prefix('='));
+    bare.unwrap_or(&text).trim().to_owned()
+}
+
+/// Letters' case and blanks make no other name of it: who is to look only shall not do all for a slip of the pen.
+fn folded(name: &str) -> String {
+    name.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
 impl std::fmt::Debug for Certificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Certificates").field("scope", &self.scope).finish_non_exhaustive()
@@ -133,4 +143,19 @@ pub(super) fn bearer(headers: &HeaderMap) -> Result<Option<&str>, Failure> {
 
 fn unproved(why: &str) -> Failure {
     Failure::new(ErrorCode::Unauthorized, why).with_hint(HOW)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_the_same_as_openssl_prints_it() {
+        for text in ["auditor", " Auditor", "CN=auditor", " CN=Auditor ", "CN = auditor", "cn =auditor", "CN=  auditor"]
+        {
+            assert_eq!(named(text), "auditor", "{text:?}");
+        }
+        assert_eq!(named("CN = the  Auditor"), "the auditor");
+        assert_eq!((&*named("cnidaria"), &*named("CN auditor")), ("cnidaria", "cn auditor"));
+    }
 }

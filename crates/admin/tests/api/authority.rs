@@ -61,7 +61,7 @@ impl Served {
             let tls = operator_server_config(&identity, Arc::clone(&policy)).unwrap();
             let own = Some(Arc::new(ArcSwap::from_pointee(identity.certificate.clone())));
             let certificates =
-                server::Certificates { policy, scope: Scope::Full, read_only: vec![" CN=Auditor ".to_owned()], own };
+                server::Certificates { policy, scope: Scope::Full, read_only: vec![" CN = Auditor ".to_owned()], own };
             config.tls = Some(server::Tls { config: Arc::new(ArcSwap::from_pointee(tls)), certificates });
         }
         change(&mut config);

@@ -72,6 +72,21 @@ impl Config {
         }
     }
 
+    /// A name that no certificate has would leave its operator everything.
+    pub(super) fn judge_read_only(&self) -> Result<(), (&'static str, String)> {
+        let is_name = |text: &str| {
+            let name = nuncio_admin::server::named(text);
+            !name.is_empty() && !name.contains('=') && !name.starts_with('/')
+        };
+        match self.admin.read_only.iter().find(|text| !is_name(text)) {
+            Some(text) => Err((
+                "admin.read_only",
+                format!("{text:?} is no name: write what the certificate has after CN =, alone"),
+            )),
+            None => Ok(()),
+        }
+    }
+
     fn counts(&self) -> Vec<Range> {
         let (p2p, gateway, web) = (&self.p2p, &self.gateway, &self.web);
         vec![

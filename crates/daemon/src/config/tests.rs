@@ -154,6 +154,17 @@ fn the_environment_comes_before_the_file() {
 }
 
 #[test]
+fn operators_who_may_only_look_are_named_by_their_names_alone() {
+    for name in ["auditor", "CN=auditor", "CN = The Auditor"] {
+        parse(&format!("[admin]\nread_only = [\"{name}\"]")).unwrap();
+    }
+    for name in ["subject=CN = auditor", "/CN=auditor", "/O=agency/CN=auditor", "O = a, CN = auditor", "CN =", ""] {
+        let said = complaint(&format!("[admin]\nread_only = [\"ok\", \"{name}\"]"));
+        assert!(said.contains("read_only") && said.contains("is no name"), "{said}");
+    }
+}
+
+#[test]
 fn no_variable_of_ours_is_left_out_in_silence() {
     let overlay = |pairs: Vec<(&str, OsString)>| {
         let pairs = pairs.into_iter().map(|(name, value)| (name.to_owned(), value));
