@@ -41,9 +41,11 @@ pub(crate) fn gateway_config(
 pub(crate) fn gateway_limits(config: &Config) -> nuncio_gateway::Limits {
     let (own, mut limits) = (&config.gateway, nuncio_gateway::Limits::default());
     limits.connections = own.max_clients;
-    // Three quarters, as the gateway's own default: no single host and no certificate takes all places.
+    // Three quarters, as the gateway's own default: no single host takes all places.
     limits.connections_per_address = (own.max_clients * 3 / 4).max(1);
-    limits.connections_per_certificate = limits.connections_per_address;
+    // All places, at both doors: a certificate makes room when others come.
+    let of_web = if config.web.enabled { config.web.max_clients } else { 0 };
+    limits.connections_per_certificate = own.max_clients.saturating_add(of_web);
     limits.door = sdk_door(config);
     limits.queue_bytes = own.client_queue.as_usize();
     limits.queue_bytes_per_certificate = own.certificate_queue.as_usize();
@@ -102,5 +104,23 @@ impl nuncio_web::Tokens for ClientTokens {
         let hash = hex::decode(&token.hash).ok().and_then(|hash| hash.try_into().ok());
         let hash = hash.ok_or_else(|| format!("the hash of the token {} is none", token.name))?;
         Ok(nuncio_web::Holder { name: token.name, hash })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_may_have_all_places_of_both_doors_while_nobody_else_comes() {
+        let mut config = Config::default();
+        (config.gateway.max_clients, config.web.max_clients) = (10, 4);
+        let limits = gateway_limits(&config);
+        assert_eq!(
+            (limits.connections, limits.connections_per_address, limits.connections_per_certificate),
+            (10, 7, 10)
+        );
+        config.web.enabled = true;
+        assert_eq!(gateway_limits(&config).connections_per_certificate, 14);
     }
 }

@@ -70,8 +70,8 @@ pub struct Limits {
     /// Sessions from one address, or IPv6 /64; further ones are closed at once. Three quarters of all by default: no single host
     /// takes the last quarter.
     pub connections_per_address: usize,
-    /// Sessions with one certificate, at whichever door; further ones are refused after their handshake. Three quarters by
-    /// default, too.
+    /// Sessions with one certificate, at whichever door; further ones are refused after their handshake. As many as there are
+    /// by default: one of whoever has most makes room.
     pub connections_per_certificate: usize,
     /// Who may stand at the port while its handshake is not done.
     pub door: nuncio_door::Limits,
@@ -179,7 +179,7 @@ impl Default for Version {
 }
 
 impl Limits {
-    /// 2,048 connections, 1,536 from one address and with one certificate; 1,024 handshakes of strangers at once and 16 connections per second of
+    /// 2,048 connections, as many with one certificate, 1,536 from one address; 1,024 handshakes of strangers at once and 16 connections per second of
     /// each source, 1,024 saved up; topics of 16 MiB,
     /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB,
     /// 512 MiB for all, 96 MiB for one certificate; window 256 messages or 32 MiB;
@@ -188,7 +188,7 @@ impl Limits {
     pub const DEFAULT: Self = Self {
         connections: 2048,
         connections_per_address: 1536,
-        connections_per_certificate: 1536,
+        connections_per_certificate: 2048,
         door: nuncio_door::Limits::new(1024, 16, 1024),
         topic_bytes: 16 << 20,
         topic_bytes_per_certificate: 4 << 20,

@@ -168,10 +168,7 @@ impl Refusal {
             Self::OtherAgency { .. } => {
                 "connect to a node of the SDK's own agency, or switch the gateway's same-agency check off"
             }
-            Self::OverQuota { .. } => {
-                "the quotas of sessions are in [[rights.quota]] of this node's configuration; one certificate never has more than \
-                 three quarters of [gateway] max_clients"
-            }
+            Self::OverQuota { .. } => "the quotas of sessions are in [[rights.quota]] of this node's configuration",
             Self::OtherOrigin => "name the origin of pages that may come in in [web] origins",
             Self::NoToken { .. } => "nuncio token make NAME --scope client",
             Self::NotAdmitted { denial: Denial::Revoked { .. }, .. } => "issue the SDK a new certificate",

@@ -100,8 +100,8 @@ section! {
         /// SDKs, named as in allow, that may add, erase and query peers by JSON-RPC (addPeers, erasePeers, queryPeers).
         /// Default: none.
         live operators: Vec<Sdk> = Vec::new(),
-        /// Most SDK connections, of which one address (IPv6: /64) and one certificate have three quarters at the most. When all
-        /// are taken, one of whoever has most ends for one who has fewer. Default: 2048.
+        /// Most SDK connections, of which one address (IPv6: /64) has three quarters at the most. When all are taken, one of
+        /// whoever has most ends for one who has fewer. Default: 2048.
         restart max_clients: usize = 2048,
         /// Most SDK connections that are still shaking hands; see the same setting of `[p2p]`. Default: 1024.
         restart max_pending_handshakes: usize = 1024,
