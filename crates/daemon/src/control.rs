@@ -417,7 +417,8 @@ impl Operator for Control {
 
     fn checks(&self) -> Vec<Check> {
         let gateway = self.gateway.iter().map(|(address, _)| ("gateway", true, address.to_string()));
-        let access = self.doubt_about_access().map(|doubt| ("access", false, doubt));
+        // It is told, and keeps no working node out of service: a file from long ago says nothing of what it does now.
+        let access = self.doubt_about_access().map(|doubt| ("access", true, doubt));
         let all = gateway.chain(access);
         all.map(|(check, ok, detail)| Check { check: check.to_owned(), ok, detail }).collect()
     }
