@@ -6,17 +6,17 @@ use std::{
 };
 
 use nuncio_bounds::Bound;
-use nuncio_metrics::QuotaRefusal;
+use nuncio_metrics::{Label as _, QuotaRefusal};
 
 use crate::Text;
 
-/// How often one subject is told of, at the most.
+/// How often a subject is told of for one kind of quota, at the most.
 const PERIOD: Duration = Duration::from_secs(60);
 
 /// Who could not be told of is told of after this.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// Subjects that are counted apart; further ones are told together.
+/// Subjects that are counted apart, each as often as there are kinds of quotas he is over; further ones are told together.
 const MAX_SUBJECTS: usize = 1024;
 
 /// For whom there was no room.
@@ -25,8 +25,11 @@ const OTHERS: &str = "others";
 /// Who was told of within the last minute, and what came of him since.
 #[derive(Debug, Default)]
 pub(crate) struct OverQuota {
-    subjects: BTreeMap<Box<str>, Counted>,
+    subjects: BTreeMap<Key, Counted>,
 }
+
+/// A subject, and what he is over: calls hide no messages.
+type Key = (Box<str>, QuotaRefusal);
 
 /// So many messages of a subject, over a quota.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,40 +41,40 @@ pub(crate) struct Over {
 
 #[derive(Debug)]
 struct Counted {
-    of: QuotaRefusal,
     messages: u64,
     /// When he is to be told of again.
     due: Instant,
 }
 
 impl OverQuota {
-    pub(crate) const BOUND: Bound = Bound::of_entries::<(Box<str>, Counted)>(
+    pub(crate) const BOUND: Bound = Bound::of_entries::<(Key, Counted)>(
         "who is over a quota",
-        MAX_SUBJECTS + 1,
+        MAX_SUBJECTS + QuotaRefusal::COUNT,
         4 * Text::MAX,
         "further ones are told together",
     );
 
     /// A message more; says whether it is to be told at once.
     pub(crate) fn count(&mut self, subject: &Text, of: QuotaRefusal, now: Instant) -> Option<Over> {
-        let subject = self.known(subject);
-        if let Some(counted) = self.subjects.get_mut(subject) {
+        let key = self.known(subject, of);
+        if let Some(counted) = self.subjects.get_mut(&key) {
             counted.messages += 1;
             return None;
         }
-        self.subjects.insert(subject.into(), Counted { of, messages: 0, due: now + PERIOD });
-        Some(Over { subject: subject.into(), of, messages: 1 })
+        let over = Over { subject: Text::from(&*key.0), of, messages: 1 };
+        self.subjects.insert(key, Counted { messages: 0, due: now + PERIOD });
+        Some(over)
     }
 
     /// Whose minute is over, and how many messages came in it. Who sent none is forgotten.
     pub(crate) fn due(&mut self, now: Instant) -> Vec<Over> {
         let mut due = Vec::new();
-        self.subjects.retain(|subject, counted| {
+        self.subjects.retain(|(subject, of), counted| {
             if now < counted.due {
                 return true;
             }
             if counted.messages > 0 {
-                due.push(Over { subject: Text::from(subject), of: counted.of, messages: counted.messages });
+                due.push(Over { subject: Text::from(&**subject), of: *of, messages: counted.messages });
             }
             let is_kept = counted.messages > 0;
             (counted.messages, counted.due) = (0, now + PERIOD);
@@ -82,18 +85,18 @@ impl OverQuota {
 
     /// Nobody heard of these after all: they are told with those that come.
     pub(crate) fn restore(&mut self, over: &Over, now: Instant) {
-        let subject = self.known(&over.subject);
         let due = now + AGAIN;
-        let new = || Counted { of: over.of, messages: 0, due };
-        let counted = self.subjects.entry(subject.into()).or_insert_with(new);
+        let counted = self.subjects.entry(self.known(&over.subject, over.of));
+        let counted = counted.or_insert_with(|| Counted { messages: 0, due });
         counted.messages = counted.messages.saturating_add(over.messages);
         counted.due = due;
     }
 
     /// As whom a subject is counted.
-    fn known<'a>(&self, subject: &'a Text) -> &'a str {
-        let has_room = self.subjects.len() < MAX_SUBJECTS || self.subjects.contains_key(subject.as_str());
-        if has_room { subject.as_str() } else { OTHERS }
+    fn known(&self, subject: &Text, of: QuotaRefusal) -> Key {
+        let key = (Box::from(subject.as_str()), of);
+        let has_room = self.subjects.len() < MAX_SUBJECTS || self.subjects.contains_key(&key);
+        if has_room { key } else { (OTHERS.into(), of) }
     }
 }
 
@@ -125,6 +128,20 @@ mod tests {
             over.count(&greedy, QuotaRefusal::Publish, start + Duration::from_secs(300)).is_some(),
             "at once again"
         );
+    }
+
+    #[test]
+    fn calls_of_a_subject_hide_no_messages_of_his() {
+        let (mut over, start) = (OverQuota::default(), Instant::now());
+        let one = Text::from("one");
+        let kinds = [QuotaRefusal::Publish, QuotaRefusal::Calls];
+        for of in [kinds[1], kinds[0]] {
+            assert_eq!(over.count(&one, of, start).map(|told| told.of), Some(of), "each is told at once");
+            over.restore(&Over { subject: one.clone(), of, messages: 1 }, start);
+            assert_eq!(over.count(&one, of, start), None);
+        }
+        let due = over.due(start + PERIOD);
+        assert_eq!(due.iter().map(|over| (over.of, over.messages)).collect::<Vec<_>>(), kinds.map(|of| (of, 2)));
     }
 
     #[test]

@@ -51,7 +51,7 @@ macro_rules! labels {
         $name:ident by $keys:tt { $($(#[doc = $about:literal])+ $variant:ident = $words:tt,)+ }
     ) => {
         $(#[doc = $doc])+
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
         pub enum $name {
             $($(#[doc = $about])+ $variant,)+
         }
