@@ -123,6 +123,7 @@ impl Member {
         stay: Stay,
     ) -> Result<Option<Self>, Refusal> {
         let Newcomer { name, party, subject, serial, credential } = newcomer;
+        let owner = Owner::known(&party, name.clone());
         let rights = Held::new(party, door.rights.load_full());
         let limits = (&door.limits, &door.timeouts);
         let registration = match door.clients.register(name.clone(), rights.by(), limits, &door.audit) {
@@ -155,7 +156,6 @@ impl Member {
             }
             Stay::Message => door.visitors.tell((&name, &*serial, address(remote)), Instant::now(), tell),
         }
-        let owner = Owner::Key(name);
         place.send(ClientInput::Connected { client, tenant: Some(registration.tenant.id) });
         Ok(Some(Self {
             topics: Topics::new(TopicShare::new(Arc::clone(&registration.tenant), door.limits.topic_bytes_per_session)),

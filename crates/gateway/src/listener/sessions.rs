@@ -1,4 +1,5 @@
 use std::{
+    cmp::Reverse,
     collections::HashMap,
     net::IpAddr,
     sync::{
@@ -10,10 +11,14 @@ use std::{
 
 use nuncio_door::Source;
 use nuncio_pki::Credential;
+use nuncio_rights::Party;
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
-use crate::{access::ClientName, tls::Refusal};
+use crate::{
+    access::{self, ClientName},
+    tls::Refusal,
+};
 
 /// How long it is remembered for whom others have made room.
 const LATELY: Duration = Duration::from_secs(60);
@@ -21,7 +26,7 @@ const LATELY: Duration = Duration::from_secs(60);
 /// The seats of a door: one for each session.
 ///
 /// Bounds: so many in all, and so many from one [`Source`]. When all are taken, whoever has most of them makes room for one who
-/// has fewer: of his sessions the one that has said nothing for longest ends. Nobody who has shown who he is makes room for
+/// has fewer: the agency that has most for another one, and among clients of one agency the client that has most. Of his sessions the one that has said nothing for longest ends. Nobody who has shown who he is makes room for
 /// somebody who has not. Whoever comes and goes has others make room for no more than he could keep, within a minute.
 #[derive(Debug, Clone)]
 pub struct Sessions(Arc<Shared>);
@@ -29,9 +34,21 @@ pub struct Sessions(Arc<Shared>);
 /// Whose a seat is.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// The key of a certificate.
-    Key(ClientName),
+    /// The key of a certificate, or a token.
+    Key {
+        /// The agency that the root has named: whoever can make certificates gains no seats by it.
+        agency: String,
+        /// The key.
+        name: ClientName,
+    },
     /// Of somebody who has shown none: where he comes from.
+    Source(Source),
+}
+
+/// With whom an owner shares seats before others come in: with his agency, or with all from where he comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Group<'a> {
+    Agency(&'a str),
     Source(Source),
 }
 
@@ -81,7 +98,26 @@ struct Sitting {
 impl Owner {
     /// Of a client from this address.
     pub fn of(client: Option<&Credential>, address: IpAddr) -> Self {
-        client.map_or_else(|| Self::Source(address.into()), |client| Self::Key(ClientName::of_key(client)))
+        let Some(client) = client else { return Self::Source(address.into()) };
+        let party = access::party(client, None);
+        Self::known(&party, ClientName::of_key(client))
+    }
+
+    /// Of a client that is known by this name.
+    pub(crate) fn known(party: &Party, name: ClientName) -> Self {
+        Self::Key { agency: party.subject().top_agency().to_owned(), name }
+    }
+
+    fn group(&self) -> Group<'_> {
+        match self {
+            Self::Key { agency, .. } => Group::Agency(agency),
+            Self::Source(source) => Group::Source(*source),
+        }
+    }
+
+    /// Whether somebody who is known makes no room for him.
+    const fn is_stranger(&self) -> bool {
+        matches!(self, Self::Source(_))
     }
 }
 
@@ -163,26 +199,60 @@ impl Sessions {
 impl Taken {
     /// Has whoever has most seats, and more than this owner will have, give one up.
     fn make_room(&mut self, newcomer: &Owner, now: Instant) -> Option<oneshot::Receiver<()>> {
-        let mut counts: HashMap<&Owner, usize> = HashMap::new();
-        for sitting in self.seats.values() {
-            *counts.entry(&sitting.owner).or_default() += 1;
-        }
         self.made.retain(|_, (_, since)| now.saturating_duration_since(*since) < LATELY);
-        let made = self.made.get(newcomer).map_or(0, |(times, _)| *times);
-        // Those that were made for him and that he has still are among both.
-        let own = counts.get(newcomer).copied().unwrap_or_default().max(made);
-        let may = |owner: &Owner| matches!(newcomer, Owner::Key(_)) || matches!(owner, Owner::Source(_));
-        let counted = counts.iter().filter(|(owner, _)| may(owner)).map(|(_, count)| *count);
-        let most = counted.max().filter(|most| *most > own + 1)?;
-        let is_of_most = |owner: &Owner| may(owner) && counts.get(owner) == Some(&most);
-        let of_most = self.seats.iter().filter(|(_, sitting)| is_of_most(&sitting.owner));
-        let silent = |(number, sitting): &(&u64, &Sitting)| (sitting.sitter.spoke.load(Ordering::Relaxed), **number);
-        let (number, sitter) = of_most.min_by_key(silent).map(|(number, sitting)| (*number, sitting.sitter.clone()))?;
+        let number = self.whose_turn(newcomer)?;
+        let sitter = self.seats.get(&number)?.sitter.clone();
         let (waits, room) = oneshot::channel();
         self.leave(number);
         self.leaving.insert(number, waits);
         sitter.out.cancel();
         Some(room)
+    }
+
+    /// The seat that is given up for this owner: of the agency that has most, when his has fewer, or else of his own.
+    fn whose_turn(&self, newcomer: &Owner) -> Option<u64> {
+        let (owners, groups) = self.count();
+        let (own, own_group) = self.has(newcomer, &owners, &groups);
+        let of = |sitting: &Sitting| {
+            let has = |count: Option<&usize>| count.copied().unwrap_or_default();
+            (has(groups.get(&sitting.owner.group())), has(owners.get(&sitting.owner)))
+        };
+        let gives_way = |sitting: &Sitting| {
+            let (of_group, of_owner) = of(sitting);
+            let is_his = sitting.owner.group() == newcomer.group();
+            (!newcomer.is_stranger() || sitting.owner.is_stranger())
+                && (of_group > own_group + 1 || is_his && of_owner > own + 1)
+        };
+        let candidates = self.seats.iter().filter(|(_, sitting)| gives_way(sitting));
+        let silent = |number: u64, sitting: &Sitting| Reverse((sitting.sitter.spoke.load(Ordering::Relaxed), number));
+        let first = candidates.max_by_key(|(number, sitting)| (of(sitting), silent(**number, sitting)));
+        first.map(|(number, _)| *number)
+    }
+
+    /// How many seats everybody has, and every agency.
+    fn count(&self) -> (HashMap<&Owner, usize>, HashMap<Group<'_>, usize>) {
+        let (mut owners, mut groups) = (HashMap::new(), HashMap::new());
+        for Sitting { owner, .. } in self.seats.values() {
+            *owners.entry(owner).or_default() += 1;
+            *groups.entry(owner.group()).or_default() += 1;
+        }
+        (owners, groups)
+    }
+
+    /// How many this owner and his agency have, or have had made for them lately: those that they have still are among both.
+    fn has(
+        &self,
+        owner: &Owner,
+        owners: &HashMap<&Owner, usize>,
+        groups: &HashMap<Group<'_>, usize>,
+    ) -> (usize, usize) {
+        let made = |is_counted: &dyn Fn(&Owner) -> bool| {
+            let counted = self.made.iter().filter(|(owner, _)| is_counted(owner));
+            counted.map(|(_, (times, _))| times).sum::<usize>()
+        };
+        let of_owner = owners.get(owner).copied().unwrap_or_default();
+        let of_group = groups.get(&owner.group()).copied().unwrap_or_default();
+        (of_owner.max(made(&|one| one == owner)), of_group.max(made(&|one| one.group() == owner.group())))
     }
 
     /// Remembers that somebody makes room for him.

@@ -11,7 +11,11 @@ fn address(last: u8) -> IpAddr {
 }
 
 fn owner(name: u8) -> Owner {
-    Owner::Key(ClientName::KeyHash([name; 32]))
+    of_agency("agency", name)
+}
+
+fn of_agency(agency: &str, name: u8) -> Owner {
+    Owner::Key { agency: agency.into(), name: ClientName::KeyHash([name; 32]) }
 }
 
 /// Whoever asks may have a session.
@@ -154,4 +158,42 @@ fn for_whom_room_was_made_is_remembered_within_bounds() {
     (0..100).for_each(|n| taken.note(&owner(n), 4, start + Duration::from_millis(n.into())));
     assert_eq!(taken.made.len(), 4);
     assert!((96..100).all(|n| taken.made.contains_key(&owner(n))), "the oldest is forgotten");
+}
+
+#[test]
+fn an_agency_gains_no_seats_by_making_certificates() {
+    let sessions = Sessions::new(8, 8);
+    let take = |agency, name| poll(sessions.begin(address(name), of_agency(agency, name), may));
+    let mut many: Vec<_> = (1..=6).map(|name| take("many", name).expect("there is room").unwrap()).collect();
+    let few: Vec<_> = (0..2).map(|_| take("few", 7).expect("there is room").unwrap()).collect();
+    assert!(matches!(take("many", 8), Some(Err(Refusal::Full { limit: 8 }))), "whatever one of the others has");
+    assert!(take("few", 9).is_none(), "the agency with most makes room");
+    assert!(!few.iter().any(is_out) && many.iter().filter(|seat| is_out(seat)).count() == 1);
+    many.retain(|seat| !is_out(seat));
+    let more = [10, 11].map(|name| take("few", name));
+    assert!(matches!(&more[0], Some(Ok(_))), "of the one that waited no more");
+    assert!(more[1].is_none() && many.iter().any(is_out));
+}
+
+#[test]
+fn within_an_agency_the_client_with_most_makes_room() {
+    let sessions = Sessions::new(6, 6);
+    let take = |agency, name| poll(sessions.begin(address(name), of_agency(agency, name), may));
+    let own: Vec<_> = (0..3).map(|_| take("one", 1).unwrap().unwrap()).collect();
+    let others: Vec<_> = (0..3).map(|_| take("other", 2).unwrap().unwrap()).collect();
+    assert!(take("one", 3).is_none());
+    assert!(own.iter().any(is_out) && !others.iter().any(is_out), "the agencies have as many as each other");
+}
+
+#[test]
+fn certificates_that_come_and_go_count_for_their_agency() {
+    let (sessions, start) = (Sessions::new(8, 100), Instant::now());
+    let mut others: Vec<_> = (0..8).map(|last| begin(&sessions, last, 1).unwrap()).collect();
+    let ended = (10..60).filter(|name| {
+        let taken = sessions.take(address(9).into(), of_agency("mint", *name), may, start).is_ok();
+        others.retain(|seat| !is_out(seat));
+        (others.len()..8).for_each(|_| others.push(begin(&sessions, 1, 1).unwrap()));
+        taken
+    });
+    assert_eq!(ended.count(), 7);
 }
