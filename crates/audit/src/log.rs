@@ -62,6 +62,7 @@ pub(crate) fn news(event: &Event, told: &mut Told, now: Instant) -> Option<News>
         Event::MessageDenied { node, topic, .. } => told.attempt(kind, &node.0.to_string(), topic.as_str(), now),
         Event::CertificateNotIssued { node, cause, .. } => told.attempt(kind, &node.0.to_string(), cause.as_str(), now),
         Event::RenewalFailed { issuer, cause, .. } => told.attempt(kind, &issuer.0.to_string(), cause.as_str(), now),
+        Event::ListGone { issuer, edition, .. } => told.attempt(kind, issuer.as_str(), edition.as_str(), now),
         Event::SdkRefused { noise: true, .. } => Some(News { left_out: None }),
         Event::SdkRefused { address, cause, .. } => told.attempt(kind, host(address.as_str()), cause.as_str(), now),
         Event::ConfigurationChanged { .. }
@@ -243,4 +244,21 @@ fn short(node: &NodeIdText) -> String {
 /// An address without its port.
 fn host(address: &str) -> &str {
     address.rsplit_once(':').map_or(address, |(host, _)| host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_goes_again_and_again_is_one_line_and_others_are_named() {
+        let gone = |issuer: &str| Event::ListGone { issuer: issuer.into(), edition: "1".into(), revoked: 1 };
+        let (mut told, now) = (Told::default(), Instant::now());
+        let lines = (0..100).filter(|_| news(&gone("CN=a"), &mut told, now).is_some()).count();
+        assert_eq!(lines, 1);
+        let named = (0..100).filter(|n| news(&gone(&format!("CN={n}")), &mut told, now).is_some()).count();
+        assert_eq!(named, 15, "sixteen at once");
+        let later = now + std::time::Duration::from_secs(1);
+        assert_eq!(news(&gone("CN=b"), &mut told, later), Some(News { left_out: Some(85) }), "the others are counted");
+    }
 }

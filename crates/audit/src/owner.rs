@@ -26,6 +26,7 @@ impl Event {
             | Self::PublishDenied { subject, .. }
             | Self::SubscriptionDenied { subject, .. }
             | Self::OverQuota { subject, .. } => Owner::Subject(subject.as_str(), ""),
+            Self::ListGone { issuer, .. } => Owner::Subject(issuer.as_str(), ""),
             Self::NodeAdmitted { node, .. }
             | Self::NodeExpelled { node, .. }
             | Self::NodeReadmitted { node }

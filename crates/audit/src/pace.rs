@@ -153,6 +153,17 @@ mod tests {
     }
 
     #[test]
+    fn lists_of_one_issuer_that_go_hide_those_of_no_other() {
+        let gone = |issuer: &str| Event::ListGone { issuer: issuer.into(), edition: "1".into(), revoked: 1 };
+        let (mut paces, start) = (Paces::default(), Instant::now());
+        let many = (0..1000).filter(|_| paces.take(&gone("CN=a"), start)).count();
+        assert_eq!(many, 256 + 1);
+        let later = start + Duration::from_secs(1);
+        assert_eq!((0..1000).filter(|_| paces.take(&gone("CN=a"), later)).count(), 1);
+        assert!(paces.take(&gone("CN=b"), later));
+    }
+
+    #[test]
     fn however_many_cause_events_the_disk_takes_two_in_a_second() {
         let (mut paces, start) = (Paces::default(), Instant::now());
         let mut recorded = 0;
