@@ -47,7 +47,7 @@ impl Member {
         if let dropped @ 1.. = self.mailbox().dropped()
             && let Some(News { left_out }) = self.door.audit.news("multicasts were dropped")
         {
-            warn!(%remote, client, dropped, left_out, "multicasts were dropped because the {who} was too slow");
+            warn!(%remote, client, dropped, left_out, "multicasts were dropped because the client was too slow");
         }
         let Some(News { left_out }) = self.door.audit.news(ending.kind()) else { return };
         if ending.is_ordinary() {
