@@ -162,42 +162,43 @@ impl Lists {
         Ok(())
     }
 
-    /// Puts a list into force if it is newer than what its signer has there, or was made later; says whether it is.
+    /// Puts a list into force if it is newer than what its signer has there, or was made later; says whether it is. What this is
+    /// left with after an error is not to be used.
     pub(crate) fn put(&mut self, list: RevocationList, id: SignerId, way: Way) -> Result<bool, PolicyError> {
+        let entry = InForce { list, id, family: way.family(id), way: way.certificates.into(), is_vouched: true };
         let known = self.signed.iter().position(|one| one.id == id);
-        if known.is_some_and(|index| !list.edition().is_newer_than(self.signed[index].list.edition())) {
-            return Ok(self.note_miscounted(list, id));
+        if known.is_some_and(|index| !entry.list.edition().is_newer_than(self.signed[index].list.edition())) {
+            return self.note_miscounted(entry);
         }
         let former = known.map(|index| self.signed.remove(index));
-        let entry = InForce { list, id, family: way.family(id), way: way.certificates.into(), is_vouched: true };
-        let made = self.make_room_for(&entry);
-        if made.is_err() {
-            self.signed.extend(former);
-            return made.map(|()| true);
-        }
+        self.make_room_for(&entry)?;
+        let beside = former.map(|former| InForce { list: former.list, ..entry.clone() });
         self.signed.push(entry);
         self.forget_miscounted(id);
-        if let Some(former) = former {
-            self.note_miscounted(former.list, id);
+        if let Some(beside) = beside {
+            self.note_miscounted(beside)?;
         }
         Ok(true)
     }
 
     /// Where there is no room, whoever has most gives way: an agency may make authorities below itself, as many as it likes,
     /// and their lists are not to keep out those of others, nor its own. Nor are those whose signers nobody knows, which count
-    /// as one's. A list of a trusted authority always finds room.
+    /// as one's. A list of a trusted authority always finds room. What counts beside a list goes with it.
     fn make_room_for(&mut self, entry: &InForce) -> Result<(), PolicyError> {
         let (mut next, mut unclaimed) = (self.signed.clone(), self.unclaimed.clone());
+        let mut miscounted = self.miscounted.clone();
         loop {
-            let others = next.iter().map(|one| &one.list).chain(unclaimed.iter().map(|one| &one.list));
+            let others = next.iter().map(|one| &one.list).chain(miscounted.values());
+            let others = others.chain(unclaimed.iter().map(|one| &one.list));
             let Err(full) = require_room(&entry.list, others) else {
-                (self.signed, self.unclaimed) = (next, unclaimed);
+                (self.signed, self.miscounted, self.unclaimed) = (next, miscounted, unclaimed);
                 return Ok(());
             };
             let mut shares: BTreeMap<SignerId, (usize, bool)> = BTreeMap::new();
             for one in next.iter().chain([entry]).filter(|one| one.gives_way()) {
                 let (share, has_former) = shares.entry(one.family).or_default();
-                (*share, *has_former) = (*share + share_of(&one.list), *has_former || !one.is_vouched);
+                let more = share_of(&one.list) + miscounted.get(&one.id).map_or(0, share_of);
+                (*share, *has_former) = (*share + more, *has_former || !one.is_vouched);
             }
             let most = shares.into_iter().max_by_key(|(_, share)| *share);
             let of_nobody = unclaimed.iter().map(|one| share_of(&one.list)).sum::<usize>();
@@ -209,7 +210,7 @@ impl Lists {
                 continue;
             }
             match last_of(&next, entry, most.map(|(family, _)| family)) {
-                Some(index) => drop(next.remove(index)),
+                Some(index) => drop(miscounted.remove(&next.remove(index).id)),
                 None => return Err(full),
             }
         }
@@ -249,10 +250,11 @@ impl Lists {
     }
 }
 
-/// Who gives way of the family that has most: whom nobody vouches for, then the lowest authority, the longest of its lists.
+/// Who gives way of the family that has most: whom nobody vouches for, then the lowest authority, the longest of its lists. What
+/// counts beside a list needs that.
 fn last_of(next: &[InForce], entry: &InForce, most: Option<SignerId>) -> Option<usize> {
     let rank = |(_, one): &(usize, &InForce)| (!one.is_vouched, one.way.len(), one.list.der().len());
-    let of_it = |(_, one): &(usize, &InForce)| one.gives_way() && Some(one.family) == most;
+    let of_it = |(_, one): &(usize, &InForce)| one.gives_way() && Some(one.family) == most && one.id != entry.id;
     let is_before =
         |other: &InForce| most != Some(entry.family) || !other.is_vouched || entry.way.len() < other.way.len();
     let last = next.iter().enumerate().filter(of_it).max_by_key(rank);

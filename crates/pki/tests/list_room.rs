@@ -98,6 +98,81 @@ fn agencies_below_the_heir_of_a_root_are_no_family() {
     assert_eq!((held(&policy, "chain-2"), held(&policy, "fill")), (1, Lists::MAX - 42));
 }
 
+/// In force is its second list; this is a first one again, made since.
+fn miscounted(policy: &Policy, signer: &Issuer, known: &[Certificate]) -> Result<Option<Policy>, PolicyError> {
+    let known = [&[signer.certificate().clone()], known].concat();
+    let second = signer.revoke(&[], Some(&list_of(signer)), ago(20)).unwrap();
+    let again = signer.revoke(&[], None, ago(10)).unwrap();
+    let policy = policy.adopt(second, &known, UnixTime::now())?.unwrap_or_else(|| policy.clone());
+    policy.adopt(again, &known, UnixTime::now())
+}
+
+/// Of a list that was made so many seconds ago.
+fn ago(seconds: u64) -> RevocationDates {
+    let now = UnixTime::now().as_secs();
+    let this_update = UnixTime::since_unix_epoch(std::time::Duration::from_secs(now - seconds));
+    RevocationDates { this_update, next_update: Validity::days(30).not_after }
+}
+
+/// Whoever loses count has two lists of each key.
+#[test]
+fn lists_that_count_beside_others_are_in_the_bound_of_all_and_go_with_them() {
+    let good = Validity::days(30);
+    let root = Issuer::root("chain", good).unwrap();
+    let mut policy = Policy::new(vec![root.certificate().clone()]).unwrap();
+    let fifteen: Vec<_> = (0..15).map(|number| root.agency(&format!("twice{number}"), good).unwrap()).collect();
+    for agency in &fifteen {
+        policy = miscounted(&policy, agency, &[]).unwrap().expect("it is news");
+    }
+    assert_eq!(held(&policy, "twice"), 30);
+    let mut gone = Vec::new();
+    for number in 0..Lists::MAX {
+        let agency = root.agency(&format!("good{number}"), good).unwrap();
+        let next = adopt(&policy, &agency, &[]).unwrap().expect("it finds room");
+        assert!(next.lists().iter().count() <= Lists::MAX);
+        gone.extend(next.lists().gone_since(policy.lists()));
+        policy = next;
+    }
+    assert_eq!((held(&policy, "good"), held(&policy, "twice"), gone.len()), (Lists::MAX, 0, 30));
+}
+
+/// Nobody keeps others from what one revokes that has lost count.
+#[test]
+fn a_list_that_counts_beside_another_makes_room_as_any_does() {
+    let good = Validity::days(30);
+    let root = Issuer::root("chain", good).unwrap();
+    let lost = root.agency("lost", good).unwrap();
+    let second = root.revoke(&[], Some(&list_of(&root)), ago(20)).unwrap();
+    let trusted = || Policy::new(vec![root.certificate().clone()]).unwrap();
+    let mut policy = trusted().adopt(second, &[], UnixTime::now()).unwrap().unwrap();
+    let fills: Vec<_> = (1..Lists::MAX).map(|number| root.agency(&format!("fill{number}"), good).unwrap()).collect();
+    for fill in &fills {
+        policy = adopt(&policy, fill, &[]).unwrap().expect("there is room");
+    }
+    let again = root.revoke(&[lost.certificate()], None, ago(10)).unwrap();
+    let next = policy.adopt(again, &[], UnixTime::now()).unwrap().expect("a root always finds room");
+    assert_eq!((next.lists().iter().count(), held(&next, "CN=chain"), held(&next, "fill")), (Lists::MAX, 2, 62));
+    assert!(adopt(&next, &lost, &[]).is_err(), "it is revoked");
+    // Who has most is told that there is none.
+    let directory = fisco();
+    let [root, mallory] = ["root", "agency"].map(|name| Authority::open(&directory.path().join(name)).unwrap());
+    let known = [mallory.certificate().clone()];
+    let below = |number: usize| mallory.issuer().agency(&format!("fill{number}"), Validity::days(9)).unwrap();
+    let first = below(0);
+    let mut policy = Policy::new(vec![root.certificate().clone()]).unwrap();
+    let signed = [first.certificate().clone(), known[0].clone()];
+    let second = first.revoke(&[], Some(&list_of(&first)), ago(20)).unwrap();
+    policy = policy.adopt(second, &signed, UnixTime::now()).unwrap().unwrap();
+    for number in 1..Lists::MAX {
+        policy = adopt(&policy, &below(number), &known).unwrap().expect("there is room");
+    }
+    let again = first.revoke(&[], None, ago(10)).unwrap();
+    let refused = policy.adopt(again.clone(), &signed, UnixTime::now()).unwrap_err();
+    assert!(matches!(refused, PolicyError::TooManyLists { .. }), "{refused}");
+    let (_, gone) = policy.with_former([again.clone()], &signed, UnixTime::now());
+    assert_eq!(gone, [again]);
+}
+
 fn dates_of_later() -> RevocationDates {
     let validity = Validity::days(31);
     RevocationDates { this_update: validity.not_before, next_update: validity.not_after }

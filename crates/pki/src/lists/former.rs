@@ -20,16 +20,16 @@ impl Lists {
         };
         let id = SignerId::of(signer);
         let place = self.signed.iter().position(|one| one.id == id);
-        if place.is_some_and(|index| !list.edition().is_newer_than(self.signed[index].list.edition())) {
-            self.note_miscounted(list, id);
-            return Ok(());
-        }
-        let others = self.signed.iter().filter(|one| one.id != id).map(|one| &one.list).chain(self.unclaimed());
-        require_room(&list, others)?;
-        self.signed.retain(|one| one.id != id);
         let way = above(signer, known);
         let family = way.last().map_or(id, SignerId::of);
-        self.signed.push(InForce { list, id, way: way.into(), family, is_vouched: false });
+        let entry = InForce { list, id, way: way.into(), family, is_vouched: false };
+        if place.is_some_and(|index| !entry.list.edition().is_newer_than(self.signed[index].list.edition())) {
+            return self.note_miscounted(entry).map(drop);
+        }
+        let others = self.signed.iter().filter(|one| one.id != id).map(|one| &one.list);
+        require_room(&entry.list, others.chain(self.miscounted.values()).chain(self.unclaimed()))?;
+        self.signed.retain(|one| one.id != id);
+        self.signed.push(entry);
         Ok(())
     }
 
@@ -48,12 +48,13 @@ impl Lists {
     pub fn gone_since(&self, before: &Self) -> Vec<RevocationList> {
         let has_one_of = |id: SignerId| self.signed.iter().any(|one| one.id == id);
         let known = before.signed.iter().filter(|one| !has_one_of(one.id)).map(|one| &one.list);
+        let beside = before.miscounted.iter().filter(|(id, _)| !has_one_of(**id)).map(|(_, list)| list);
         // One that was claimed meanwhile may have been older than what its signer has here.
         let is_claimed = |list: &RevocationList| {
             self.signed.iter().any(|one| one.way.first().is_some_and(|signer| list.is_signed_by(signer)))
         };
         let unknown = before.unclaimed().filter(|list| !self.has(list) && !is_claimed(list));
-        known.chain(unknown).cloned().collect()
+        known.chain(beside).chain(unknown).cloned().collect()
     }
 
     /// Whether this very list is here.

@@ -2,35 +2,51 @@
 //! node that goes by numbers takes them in its place. What they revoke counts beside it, until a list comes that is numbered
 //! higher and was made as late.
 //!
-//! Bound: one of each signer, in the room of all lists.
+//! Bound: one of each signer that has one in force, in the room of all lists.
 
 use tracing::warn;
 
-use super::{Lists, require_room};
-use crate::{RevocationList, SignerId};
+use super::{InForce, Lists, require_room};
+use crate::{PolicyError, RevocationList, SignerId};
 
 impl Lists {
-    /// Lets a list count beside that of its signer in force, if it was made later; says whether that is news.
-    pub(super) fn note_miscounted(&mut self, list: RevocationList, id: SignerId) -> bool {
-        let Some(in_force) = self.signed.iter().find(|one| one.id == id).map(|one| &one.list) else { return false };
-        let known = self.miscounted.get(&id);
-        let is_later = |known: &RevocationList| list.edition().this_update() > known.edition().this_update();
-        if list == *in_force || !list.edition().is_miscounted_after(in_force.edition()) || !known.is_none_or(is_later) {
-            return false;
-        }
-        let others = self.iter().filter(|one| Some(*one) != known);
-        if require_room(&list, others).is_err() {
-            return false;
+    /// Lets a list count beside that of its signer in force, if it was made later; says whether that is news. One that somebody
+    /// vouches for makes room as any does.
+    pub(super) fn note_miscounted(&mut self, entry: InForce) -> Result<bool, PolicyError> {
+        let in_force = self.signed.iter().find(|one| one.id == entry.id).map(|one| one.list.clone());
+        let Some(in_force) = in_force.filter(|in_force| self.is_miscounted(&entry, in_force)) else { return Ok(false) };
+        let known = self.miscounted.remove(&entry.id);
+        let made = if entry.is_vouched { self.make_room_for(&entry) } else { require_room(&entry.list, self.iter()) };
+        let (list, issuer) = (entry.list, in_force.issuer());
+        if let Err(full) = made {
+            self.miscounted.extend(known.map(|known| (entry.id, known)));
+            warn!(
+                %issuer,
+                edition = %list.edition(),
+                in_force = %in_force.edition(),
+                error = %full,
+                "a revocation list was made later than the one in force and is numbered no higher, and finds no room beside it: what \
+                 it revokes does not count here until its authority issues it again with a higher number"
+            );
+            return Err(full);
         }
         warn!(
-            issuer = %list.issuer(),
+            %issuer,
             edition = %list.edition(),
             in_force = %in_force.edition(),
             "a revocation list was made later than the one in force and is numbered no higher: its authority has lost count; here \
              both count, and other nodes do not hear of it until it is issued again with a higher number"
         );
-        self.miscounted.insert(id, list);
-        true
+        self.miscounted.insert(entry.id, list);
+        Ok(true)
+    }
+
+    fn is_miscounted(&self, entry: &InForce, in_force: &RevocationList) -> bool {
+        let list = &entry.list;
+        let is_later = |known: &RevocationList| list.edition().this_update() > known.edition().this_update();
+        list != in_force
+            && list.edition().is_miscounted_after(in_force.edition())
+            && self.miscounted.get(&entry.id).is_none_or(is_later)
     }
 
     /// The authority counts again: what came before the list in force is in it.
