@@ -68,13 +68,13 @@ impl Policy {
     /// # Errors
     /// When a list carries an authority's name but not its signature, or they are too many or too long.
     pub fn with_crls(self, crls: Vec<RevocationList>) -> Result<Self, PolicyError> {
-        let mut lists = Lists::under(self.lists.policy);
+        let (mut lists, now) = (Lists::under(self.lists.policy), UnixTime::now());
         // Last, so that they make no room for others: what is in the files counts as a whole.
         let mut unknown = Vec::new();
         for list in crls {
             let namesakes = || self.authorities().filter(|one| list.is_issued_in_name_of(one));
             match namesakes().find(|one| list.is_signed_by(one)) {
-                Some(signer) => drop(lists.put(list, SignerId::of(signer), Way::default())?),
+                Some(signer) => drop(lists.put(list, SignerId::of(signer), Way::default(), now)?),
                 None if namesakes().next().is_some() => return Err(PolicyError::foreign(&list)),
                 None => unknown.push(list),
             }
@@ -117,7 +117,7 @@ impl Policy {
             signers.find_map(|one| Some((list.clone(), SignerId::of(one), self.stands(one, known, now).ok()?)))
         };
         for (list, signer, way) in self.lists.unclaimed().filter_map(claimed).collect::<Vec<_>>() {
-            self.lists.claim(list, signer, way);
+            self.lists.claim(list, signer, way, now);
         }
         self
     }
@@ -245,7 +245,7 @@ impl Policy {
             match self.stands(signer, known, now) {
                 Ok(way) => {
                     let mut next = self.clone();
-                    return Ok(next.lists.put(list, SignerId::of(signer), way)?.then_some(next));
+                    return Ok(next.lists.put(list, SignerId::of(signer), way, now)?.then_some(next));
                 }
                 Err(source) => refusal = PolicyError::bad_signer(&list, source),
             }

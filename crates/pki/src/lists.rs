@@ -142,19 +142,25 @@ impl Lists {
 
     /// Those of this issuer's key.
     pub(crate) fn of<'a>(&'a self, issuer: &'a Certificate) -> impl Iterator<Item = &'a RevocationList> {
-        let id = SignerId::of(issuer);
-        let signed = self.signed.iter().filter(move |one| one.id == id).map(|one| &one.list);
-        signed.chain(self.miscounted.get(&id)).chain(self.unclaimed().filter(|list| list.is_signed_by(issuer)))
+        self.counted_of(issuer).chain(self.miscounted.get(&SignerId::of(issuer)))
     }
 
-    /// Where lists are required: refuses a chain of which an authority has none that is current.
+    /// The same without the one that counts beside the one in force.
+    fn counted_of<'a>(&'a self, issuer: &'a Certificate) -> impl Iterator<Item = &'a RevocationList> {
+        let id = SignerId::of(issuer);
+        let signed = self.signed.iter().filter(move |one| one.id == id).map(|one| &one.list);
+        signed.chain(self.unclaimed().filter(|list| list.is_signed_by(issuer)))
+    }
+
+    /// Where lists are required: refuses a chain of which an authority has none that is current. One that counts beside the one
+    /// in force stands for nothing: its authority does not know what it has said since.
     pub(crate) fn refuse_unlisted(&self, chain: &Verified, now: UnixTime) -> Result<(), ChainError> {
         if self.policy == CrlPolicy::Soft {
             return Ok(());
         }
         for (certificate, issuer) in chain.links() {
-            if !self.of(issuer).any(|list| list.is_current(now)) {
-                let overdue = self.of(issuer).find_map(RevocationList::next_update);
+            if !self.counted_of(issuer).any(|list| list.is_current(now)) {
+                let overdue = self.counted_of(issuer).find_map(RevocationList::next_update);
                 let who = Who::named_by(certificate);
                 return Err(ChainError::NoCurrentList { who, issuer: issuer.subject(), overdue });
             }
@@ -164,7 +170,15 @@ impl Lists {
 
     /// Puts a list into force if it is newer than what its signer has there, or was made later; says whether it is. What this is
     /// left with after an error is not to be used.
-    pub(crate) fn put(&mut self, list: RevocationList, id: SignerId, way: Way) -> Result<bool, PolicyError> {
+    ///
+    /// A former one that is dated after `now` was made by a clock that was ahead: it is no later than one with a higher number.
+    pub(crate) fn put(
+        &mut self,
+        list: RevocationList,
+        id: SignerId,
+        way: Way,
+        now: UnixTime,
+    ) -> Result<bool, PolicyError> {
         let entry = InForce { list, id, family: way.family(id), way: way.certificates.into(), is_vouched: true };
         let known = self.signed.iter().position(|one| one.id == id);
         if known.is_some_and(|index| !entry.list.edition().is_newer_than(self.signed[index].list.edition())) {
@@ -174,8 +188,8 @@ impl Lists {
         self.make_room_for(&entry)?;
         let beside = former.map(|former| InForce { list: former.list, ..entry.clone() });
         self.signed.push(entry);
-        self.forget_miscounted(id);
-        if let Some(beside) = beside {
+        self.forget_miscounted(id, now);
+        if let Some(beside) = beside.filter(|former| !former.list.edition().is_after(now)) {
             self.note_miscounted(beside)?;
         }
         Ok(true)
@@ -243,10 +257,10 @@ impl Lists {
     }
 
     /// Puts one into force whose signer was not known.
-    pub(crate) fn claim(&mut self, list: RevocationList, signer: SignerId, way: Way) {
+    pub(crate) fn claim(&mut self, list: RevocationList, signer: SignerId, way: Way, now: UnixTime) {
         self.unclaimed.retain(|one| one.list != list);
         // It had room before.
-        let _ = self.put(list, signer, way);
+        let _ = self.put(list, signer, way, now);
     }
 }
 

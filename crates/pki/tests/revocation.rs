@@ -143,6 +143,46 @@ fn what_an_authority_revokes_that_has_lost_count_counts_beside_its_list_in_force
     assert!(!revokes(&counted, &one) && revokes(&counted, &two));
 }
 
+/// Its lists are numbered as they should be, and the first is dated a thousand seconds ahead.
+#[test]
+fn a_list_of_a_clock_that_was_ahead_ends_with_the_next_that_is_numbered_higher() {
+    let root = Issuer::root("chain", Validity::days(100)).unwrap();
+    let agency = root.agency("agencyA", Validity::days(100)).unwrap();
+    let list = |revoked: &[&Issuer], previous: Option<&RevocationList>, seconds: i64| {
+        let second = now().as_secs().checked_add_signed(seconds).unwrap();
+        let this_update = UnixTime::since_unix_epoch(Duration::from_secs(second));
+        let revoked: Vec<_> = revoked.iter().map(|agency| agency.certificate()).collect();
+        root.revoke(&revoked, previous, RevocationDates { this_update, ..dates() }).unwrap()
+    };
+    let adopt = |policy: &Policy, list: &RevocationList| policy.adopt(list.clone(), &[], now()).unwrap().unwrap();
+    let [first, next] = [list(&[], None, -90), list(&[], Some(&list(&[], None, -80)), -70)];
+    // Both revoke the agency by mistake, say; the next does not.
+    let (ahead, late) = (list(&[&agency], None, 1000), list(&[&agency], None, -60));
+    for (former, counts) in [(ahead, 1), (late, 2)] {
+        let replaced = adopt(&adopt(&trust(&root), &former), &next);
+        assert_eq!(replaced.lists().iter().count(), counts, "it was in force");
+        let beside = adopt(&adopt(&trust(&root), &first), &former);
+        assert_eq!(beside.lists().iter().count(), 2);
+        assert_eq!(adopt(&beside, &next).lists().iter().count(), counts, "it counted beside another");
+    }
+}
+
+#[test]
+fn a_list_that_counts_beside_an_overdue_one_does_not_stand_in_for_it() {
+    let root = Issuer::root("chain", Validity::days(100)).unwrap();
+    let node = root.issue(Kind::Node, "node", Validity::days(90)).unwrap();
+    let at = |second| UnixTime::since_unix_epoch(Duration::from_secs(second));
+    let ago = |seconds| at(now().as_secs() - seconds);
+    let first = root.revoke(&[], None, dates()).unwrap();
+    let overdue = RevocationDates { this_update: ago(90), next_update: ago(30) };
+    let second = root.revoke(&[], Some(&first), overdue).unwrap();
+    let again = root.revoke(&[], None, RevocationDates { this_update: ago(20), ..dates() }).unwrap();
+    let hard = trust(&root).with_crl_policy(CrlPolicy::Hard).with_crls(vec![second, again]).unwrap();
+    assert_eq!(hard.lists().iter().count(), 2);
+    let refused = hard.admit(&chain(&node.chain), now()).unwrap_err();
+    assert!(matches!(refused, ChainError::NoCurrentList { overdue: Some(_), .. }), "{refused}");
+}
+
 #[test]
 fn a_list_is_refused_when_its_signer_may_not_sign_it() {
     let root = Issuer::root("chain", Validity::days(100)).unwrap();

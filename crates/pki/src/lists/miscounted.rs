@@ -1,9 +1,10 @@
 //! Lists of authorities that have lost count: they were made after the list in force, and are numbered no higher, so that no
 //! node that goes by numbers takes them in its place. What they revoke counts beside it, until a list comes that is numbered
-//! higher and was made as late.
+//! higher and was made as late, or at all, where theirs was made by a clock that was ahead.
 //!
 //! Bound: one of each signer that has one in force, in the room of all lists.
 
+use rustls_pki_types::UnixTime;
 use tracing::warn;
 
 use super::{InForce, Lists, require_room};
@@ -35,7 +36,7 @@ impl Lists {
             edition = %list.edition(),
             in_force = %in_force.edition(),
             "a revocation list was made later than the one in force and is numbered no higher: its authority has lost count; here \
-             both count, and other nodes do not hear of it until it is issued again with a higher number"
+             both count, and other nodes do not hear of it until it is issued again with a higher number and a date as late"
         );
         self.miscounted.insert(entry.id, list);
         Ok(true)
@@ -50,9 +51,12 @@ impl Lists {
     }
 
     /// The authority counts again: what came before the list in force is in it.
-    pub(super) fn forget_miscounted(&mut self, id: SignerId) {
+    pub(super) fn forget_miscounted(&mut self, id: SignerId, now: UnixTime) {
         let in_force = self.signed.iter().find(|one| one.id == id).map(|one| one.list.edition().this_update());
-        if in_force >= self.miscounted.get(&id).map(|one| one.edition().this_update()) {
+        let is_over = |beside: &RevocationList| {
+            in_force >= Some(beside.edition().this_update()) || beside.edition().is_after(now)
+        };
+        if self.miscounted.get(&id).is_some_and(is_over) {
             self.miscounted.remove(&id);
         }
     }

@@ -1,5 +1,7 @@
 use std::{cmp::Ordering, fmt};
 
+use rustls_pki_types::UnixTime;
+
 use crate::instant;
 
 /// Which of an authority's lists one is: by its number, or by its date where one of two has no number.
@@ -37,6 +39,11 @@ impl Edition {
             Ordering::Equal => self.this_update >= other.this_update,
             Ordering::Greater => false,
         }
+    }
+
+    /// Whether its date is still to come.
+    pub(crate) fn is_after(&self, now: UnixTime) -> bool {
+        self.this_update > now.as_secs()
     }
 
     fn order(&self, other: &Self) -> Ordering {
