@@ -61,12 +61,15 @@ impl Net {
         rotation
     }
 
-    fn retire(&self, rotation: Rotation) {
-        let seen = NODES.map(|name| {
+    fn seen(&self) -> [Seen; 2] {
+        NODES.map(|name| {
             let chain = self.shown(&format!("{name}/node.crt"));
             Seen { node_id: chain[0].node_id().unwrap().to_string(), name: name.into(), chain, reachable: true }
-        });
-        rotation.retire(&seen, &BTreeSet::new(), Sdks::CutOff, OldAgency::Unrevoked).unwrap();
+        })
+    }
+
+    fn retire(&self, rotation: Rotation) {
+        rotation.retire(&self.seen(), &BTreeSet::new(), Sdks::CutOff, OldAgency::Unrevoked).unwrap();
     }
 
     fn desk(&self) -> IssuingDesk {
@@ -118,9 +121,10 @@ fn a_node_that_is_revoked_by_its_key_is_refused_with_the_certificate_of_the_form
         let trusted = net.shown("ca/ca.crt");
         let verdicts = [&old[0], &new[0], &old[1], &new[1]].map(|chain| net.admits(&trusted, "agencyA/ca.crl", chain));
         assert_eq!(verdicts, [false, false, true, true], "retired: {is_retired}");
-        let kin = agency.kin().unwrap();
-        assert_eq!(kin.iter().map(Authority::certificate).collect::<Vec<_>>(), [&old[0][1]]);
-        assert_eq!(kin[0].kin().unwrap()[0].certificate(), agency.certificate());
+        let kin = |of: &Authority| of.kin().into_iter().map(Result::unwrap).collect::<Vec<_>>();
+        let former = kin(&agency);
+        assert_eq!(former.iter().map(Authority::certificate).collect::<Vec<_>>(), [&old[0][1]]);
+        assert_eq!(kin(&former[0])[0].certificate(), agency.certificate());
         // Said again it changes nothing, and the lists go on.
         let file = fs::read(agency.crl_path()).unwrap();
         agency.revoke_node(&new[0][0].node_id().unwrap(), &[]).unwrap();
@@ -159,6 +163,51 @@ fn an_agency_whose_key_is_revoked_is_refused_below_the_old_root_and_the_new_one(
     for chain in [before, net.shown("node0/node.crt")] {
         assert!(!net.admits(&trusted, "ca/ca.crl", &chain));
     }
+}
+
+/// The key of the first of three is lost.
+#[test]
+fn a_former_key_that_does_not_open_keeps_no_other_from_what_it_has_to_say() {
+    let net = Net::new();
+    let shown = || NODES.map(|name| net.shown(&format!("{name}/node.crt")));
+    let first = shown();
+    net.retire(net.switched("agencyA", &NODES));
+    let second = shown();
+    net.retire(net.switched("agencyA", &NODES));
+    let third = shown();
+    let lost = Authority::open_issuer_of(&first[0][0], &net.path("agencyA")).unwrap();
+    fs::write(lost.directory().join("agency.key"), "gone").unwrap();
+    let refuse = |revoked: Result<_, AuthorityError>| match revoked.unwrap_err() {
+        AuthorityError::Unsaid { lists, .. } => assert_eq!(lists, [lost.crl_path()]),
+        other => panic!("{other}"),
+    };
+    let agency = net.authority("agencyA");
+    refuse(agency.revoke_node(&third[0][0].node_id().unwrap(), &[]));
+    // One that is former itself has what was issued in the place of its certificate taken back.
+    let former = Authority::open_issuer_of(&second[1][0], &net.path("agencyA")).unwrap();
+    refuse(former.distrust(&second[1][0]));
+    let trusted = net.shown("ca/ca.crt");
+    let admits = |chain: &Vec<Certificate>| net.admits(&trusted, "agencyA/ca.crl", chain);
+    for chains in [&second, &third] {
+        assert_eq!([0, 1].map(|node| admits(&chains[node])), [false, false]);
+    }
+    assert!(admits(&first[0]), "nobody else can say it");
+}
+
+#[test]
+fn an_agency_retires_though_a_former_key_of_its_root_does_not_open() {
+    let net = Net::new();
+    net.retire(net.switched("ca", &["agencyA", "node0", "node1"]));
+    let lost = fs::read_dir(net.path("ca/former")).unwrap().next().unwrap().unwrap().path();
+    fs::write(lost.join("ca.key"), "gone").unwrap();
+    let (root, old) = (net.authority("ca"), net.shown("node0/node.crt"));
+    let rotation = net.switched("agencyA", &NODES);
+    let retired = rotation.retire(&net.seen(), &BTreeSet::new(), Sdks::CutOff, OldAgency::RevokedBy(&root)).unwrap();
+    let list = lost.join("ca.crl").display().to_string();
+    assert!(retired.left_out.iter().any(|one| one.contains(&list)), "{retired:?}");
+    let trusted = net.shown("ca/ca.crt");
+    let verdicts = [old, net.shown("node0/node.crt")].map(|chain| net.admits(&trusted, "ca/ca.crl", &chain));
+    assert_eq!(verdicts, [false, true]);
 }
 
 fn ders(chain: &[Certificate]) -> Vec<rustls_pki_types::CertificateDer<'static>> {

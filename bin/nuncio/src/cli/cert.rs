@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::{ValueEnum, value_parser};
 use nuncio_identity::NodeId;
 use nuncio_pki::{
-    Certificate, ListSummary, RevocationFile, Summary,
-    authority::{Authority, CERTIFICATE_DAYS, Kind, Validity, holder, issued_to, request},
+    Certificate, ListSummary, RevocationFile, RevocationList, Summary,
+    authority::{Authority, AuthorityError, CERTIFICATE_DAYS, Kind, Validity, holder, issued_to, request},
     inspect, inspect_lists, read_file,
 };
 use rustls_pki_types::UnixTime;
@@ -155,26 +155,13 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
             show(&seen, output)
         }
         Action::Revoke { file, node, key, ca } => {
-            match (file, node) {
-                (Some(file), _) => {
-                    let certificate = held_in(&certificate_of(file)?)?;
-                    let authority = Authority::open_issuer_of(&certificate, &ca)?;
-                    if key {
-                        authority.revoke_key(&certificate)?
-                    } else {
-                        authority.distrust(&certificate)?
-                    };
-                    tell("revoked", &certificate, &authority.crl_path(), output)?;
-                    // The RSA authority of an agency stays what it is when that is replaced.
-                    if certificate.is_signed_by(authority.certificate()) {
-                        tell_kin(&authority, &certificate, output)?;
-                    }
-                }
+            let unsaid = match (file, node) {
+                (Some(file), _) => revoke(file, key, &ca, output)?,
                 (None, Some(node)) => revoke_node(node, &ca, output)?,
-                (None, None) => {}
-            }
+                (None, None) => None,
+            };
             output.note("name the list in [identity] crl of one node; from there it spreads to all");
-            Ok(())
+            unsaid.map_or(Ok(()), |error| Err(error.into()))
         }
         Action::Renew { file, ca, days } => {
             let file = certificate_of(file)?;
@@ -184,16 +171,30 @@ pub(crate) fn run(arguments: Arguments, output: Output) -> Result<(), Failure> {
     }
 }
 
-/// Whatever an agency has certified for a node's key: what the ledger of its issuer here knows, and what others issue.
-fn revoke_node(node: NodeId, ca: &Path, output: Output) -> Result<(), Failure> {
+/// A certificate, or all for its key; gives what is to be told last.
+fn revoke(file: PathBuf, key: bool, ca: &Path, output: Output) -> Result<Option<AuthorityError>, Failure> {
+    let certificate = held_in(&certificate_of(file)?)?;
+    let authority = Authority::open_issuer_of(&certificate, ca)?;
+    let revoked = if key { authority.revoke_key(&certificate) } else { authority.distrust(&certificate) };
+    let unsaid = unsaid(revoked)?;
+    tell("revoked", &certificate, &authority.crl_path(), output)?;
+    // The RSA authority of an agency stays what it is when that is replaced.
+    if certificate.is_signed_by(authority.certificate()) {
+        tell_kin(&kin(&authority, unsaid.as_ref()), &certificate, output)?;
+    }
+    Ok(unsaid)
+}
+
+/// Whatever an agency has certified for a node's key: what the ledger of its issuer here knows, and what others issue. Gives what
+/// is to be told last.
+fn revoke_node(node: NodeId, ca: &Path, output: Output) -> Result<Option<AuthorityError>, Failure> {
     let authority = Authority::open(ca)?;
     let mut held = issued_to(node, ca)?;
     let now = UnixTime::now().as_secs();
     held.retain(|certificate| certificate.not_after().as_secs() >= now);
-    authority.revoke_node(&node, &held)?;
-    let mut line = vec![authority];
-    let kin = line[0].kin()?;
-    line.extend(kin);
+    let unsaid = unsaid(authority.revoke_node(&node, &held))?;
+    let kin = kin(&authority, unsaid.as_ref());
+    let line: Vec<_> = std::iter::once(authority).chain(kin).collect();
     for certificate in &held {
         // What the agency issued before it was rotated stands in the list of its former key.
         match line.iter().find(|one| certificate.is_signed_by(one.certificate())) {
@@ -222,12 +223,30 @@ fn revoke_node(node: NodeId, ca: &Path, output: Output) -> Result<(), Failure> {
             ca.display()
         ));
     }
-    Ok(())
+    Ok(unsaid)
+}
+
+/// What is told once all is that was done: lists of others of the line that lack it.
+fn unsaid(revoked: Result<RevocationList, AuthorityError>) -> Result<Option<AuthorityError>, AuthorityError> {
+    match revoked {
+        Ok(_) => Ok(None),
+        Err(error @ AuthorityError::Unsaid { .. }) => Ok(Some(error)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Those of an authority's line whose lists have it.
+fn kin(authority: &Authority, unsaid: Option<&AuthorityError>) -> Vec<Authority> {
+    let is_unsaid = |one: &Authority| match unsaid {
+        Some(AuthorityError::Unsaid { lists, .. }) => lists.contains(&one.crl_path()),
+        _ => false,
+    };
+    authority.kin().into_iter().flatten().filter(|one| !is_unsaid(one)).collect()
 }
 
 /// The lists of those whose place the authority took, or who took its own, in which the same is said of the key.
-fn tell_kin(authority: &Authority, certificate: &Certificate, output: Output) -> Result<(), Failure> {
-    for one in authority.kin()? {
+fn tell_kin(kin: &[Authority], certificate: &Certificate, output: Output) -> Result<(), Failure> {
+    for one in kin {
         let (agency, place) = (one.certificate().subject(), one.crl_path().display().to_string());
         let serial = one.certificate().serial();
         let object = json!({

@@ -159,6 +159,18 @@ pub enum AuthorityError {
         /// The last number, hexadecimal.
         number: String,
     },
+    /// What was revoked stands in the authority's own list, and not in those of all that it took the place of, or that took its:
+    /// whoever shows a certificate of theirs is let in.
+    #[error(
+        "it is revoked, but {} could not be written, so that certificates of that authority count on: {source}",
+        named(lists)
+    )]
+    Unsaid {
+        /// The lists that lack it.
+        lists: Vec<PathBuf>,
+        /// Why the first of them does.
+        source: Box<AuthorityError>,
+    },
     /// Another process issues from the folder.
     #[error("another process issues certificates from {}", path.display())]
     Issuing {
@@ -181,6 +193,10 @@ pub enum AuthorityError {
 
 fn not_by(issuer: &str, authority: &str) -> String {
     if issuer == authority { "with another key than it has now".to_owned() } else { format!("not by {authority}") }
+}
+
+fn named(paths: &[PathBuf]) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(" and ")
 }
 
 impl AuthorityError {
@@ -234,6 +250,10 @@ impl AuthorityError {
                 "put the last list back as {}: nodes keep it in revocations.pem of their data directory",
                 path.display()
             ),
+            Self::Unsaid { source, .. } => {
+                let lost = "where that key is lost, the authority above it can revoke it: nuncio cert revoke FILE --key --ca DIR";
+                format!("{}then revoke it again; {lost}", source.hint().map(|hint| hint + "; ").unwrap_or_default())
+            }
             Self::Issuing { .. } => "let one node alone have [issuer] ca of this folder".into(),
             Self::Name { .. } | Self::Rsa { .. } | Self::Encoding { .. } => return None,
         })

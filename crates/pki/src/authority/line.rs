@@ -24,33 +24,46 @@ use crate::{
 
 impl Authority {
     /// The others of its line: the one that is in use, where that took this one's place, and those whose place that one took,
-    /// or this one; all whose certificates have not ended and whose keys are in its folder still.
+    /// or this one; all whose certificates have not ended and whose keys are in its folder still. Of each whether it opens: one
+    /// key that is lost does not keep the others from what they have to say.
     ///
     /// # Errors
-    /// When the files of one do not fit together.
-    pub fn kin(&self) -> Result<Vec<Self>, AuthorityError> {
-        let (successor, now) = (self.successor()?, UnixTime::now());
-        let mut kin = Vec::new();
-        for (folder, certificate) in former(successor.as_ref().unwrap_or(self)) {
-            // As a switch that was interrupted leaves it.
-            let is_itself = certificate.public_key() == self.certificate().public_key();
-            if !is_itself && certificate.is_valid_at(now) && holds_key(&folder) {
-                kin.push(Self::open(&folder)?);
+    /// Of each: when its files do not fit together, or its key does not open.
+    pub fn kin(&self) -> Vec<Result<Self, AuthorityError>> {
+        self.line().into_iter().map(|(_, opened)| opened).collect()
+    }
+
+    /// The same with their folders.
+    fn line(&self) -> Vec<(PathBuf, Result<Self, AuthorityError>)> {
+        let (head, now) = (self.head(), UnixTime::now());
+        let is_itself = |certificate: &Certificate| certificate.public_key() == self.certificate().public_key();
+        let mut line = Vec::new();
+        if head != self.directory() {
+            match Self::open(&head) {
+                Err(AuthorityError::NoAuthority { .. }) => {}
+                Ok(one) if is_itself(one.certificate()) => {}
+                opened => line.push((head.clone(), opened)),
             }
         }
-        let other = successor.filter(|one| one.certificate().public_key() != self.certificate().public_key());
-        Ok(other.into_iter().chain(kin).collect())
+        for (folder, certificate) in former(&head) {
+            // As a switch that was interrupted leaves it.
+            if !is_itself(&certificate) && certificate.is_valid_at(now) && holds_key(&folder) {
+                let opened = Self::open(&folder);
+                line.push((folder, opened));
+            }
+        }
+        line
     }
 
     /// The certificates of those whose place it took, the ended ones too.
     pub(super) fn former_certificates(&self) -> impl Iterator<Item = Certificate> {
-        former(self).into_iter().map(|(_, certificate)| certificate)
+        former(self.directory()).into_iter().map(|(_, certificate)| certificate)
     }
 
     /// The lists of those whose place it took, as far as they are in its folder.
     pub(super) fn former_lists(&self) -> Result<Vec<RevocationList>, AuthorityError> {
         let mut found = Vec::new();
-        for (folder, certificate) in former(self) {
+        for (folder, certificate) in former(self.directory()) {
             for place in [folder.join("ca.crl"), self.crl_path()] {
                 let lists = if place.exists() { RevocationFile::read(&place)?.lists } else { Vec::new() };
                 found.extend(lists.into_iter().filter(|list| list.is_signed_by(&certificate)));
@@ -65,20 +78,38 @@ impl Authority {
         let is_it = |made: &Certificate| {
             is_same(made, old) && made.stated_roles() == old.stated_roles() && made.is_signed_by(self.certificate())
         };
-        pairs(self).into_iter().find(|(first, made)| is_same(first, old) && is_it(made)).map(|(_, made)| made)
+        pairs(self.directory())
+            .into_iter()
+            .find(|(first, made)| is_same(first, old) && is_it(made))
+            .map(|(_, made)| made)
     }
 
     /// What this authority has said of keys the others of its line say too, and they revoke what they issued of these
     /// certificates and their twins. The file of the one in use has the lists of all then: that one nodes are given.
+    ///
+    /// # Errors
+    /// When its own list cannot be written; [`AuthorityError::Unsaid`] once that is, and those of others that can be.
     pub(super) fn say_in_line(&self, said: &TakenBack, known: &[Certificate]) -> Result<(), AuthorityError> {
-        let kin = self.kin()?;
-        let line: Vec<_> = std::iter::once(self).chain(&kin).collect();
-        let twins = twins(known, &line.iter().flat_map(|one| pairs(one)).collect::<Vec<_>>());
-        for one in &line {
-            one.say(said, &twins)?;
+        let twins = twins(known, &pairs(&self.head()));
+        self.say(said, &twins)?;
+        let mut unsaid = Vec::new();
+        let mut line = Vec::new();
+        for (folder, opened) in self.line() {
+            match opened.and_then(|one| one.say(said, &twins).map(|()| one)) {
+                Ok(one) => line.push(one),
+                Err(error) => unsaid.push((folder.join("ca.crl"), error)),
+            }
         }
-        let (in_use, others): (Vec<_>, Vec<_>) = line.into_iter().partition(|one| !is_former(one.directory()));
-        in_use.into_iter().try_for_each(|one| others.iter().try_for_each(|other| one.take_in(other)))
+        let line = std::iter::once(self).chain(&line);
+        let (in_use, others): (Vec<_>, Vec<_>) = line.partition(|one| !is_former(one.directory()));
+        for one in in_use {
+            let untaken = others.iter().filter_map(|other| one.take_in(other).err());
+            unsaid.extend(untaken.map(|error| (one.crl_path(), error)));
+        }
+        let (mut lists, errors): (Vec<_>, Vec<_>) = unsaid.into_iter().unzip();
+        lists.dedup();
+        let first = errors.into_iter().next();
+        first.map_or(Ok(()), |source| Err(AuthorityError::Unsaid { lists, source: source.into() }))
     }
 
     fn say(&self, said: &TakenBack, certificates: &[Certificate]) -> Result<(), AuthorityError> {
@@ -120,14 +151,11 @@ impl Authority {
         })
     }
 
-    /// The authority in use, where this one lies among those whose place it took.
-    fn successor(&self) -> Result<Option<Self>, AuthorityError> {
+    /// The folder of the authority in use, which is another one's where this one lies among those whose place it took.
+    fn head(&self) -> PathBuf {
         let place = fs::canonicalize(self.directory()).unwrap_or_else(|_| self.directory().to_owned());
         let above = place.parent().filter(|above| is_named(above, FORMER)).and_then(Path::parent);
-        match above.map(Self::open) {
-            None | Some(Err(AuthorityError::NoAuthority { .. })) => Ok(None),
-            Some(opened) => opened.map(Some),
-        }
+        above.filter(|above| certificate_in(above).is_some()).unwrap_or(self.directory()).to_owned()
     }
 }
 
@@ -164,20 +192,21 @@ fn twins(certificates: &[Certificate], pairs: &[(Certificate, Certificate)]) -> 
 }
 
 /// Of the rotation that is under way, and of those that are over.
-fn pairs(authority: &Authority) -> Vec<(Certificate, Certificate)> {
-    let over = sorted(&authority.directory().join(FORMER));
-    let places = std::iter::once(authority.directory().to_owned()).chain(over);
+fn pairs(directory: &Path) -> Vec<(Certificate, Certificate)> {
+    let over = sorted(&directory.join(FORMER));
+    let places = std::iter::once(directory.to_owned()).chain(over);
     places.flat_map(|place| pairs_in(&place.join(FOLDER).join(PAIRS))).collect()
 }
 
-/// The folders of those whose place an authority took, with their certificates.
-fn former(authority: &Authority) -> Vec<(PathBuf, Certificate)> {
-    let certificate = |folder: &Path| {
-        let there = ["agency.crt", "ca.crt"].map(|name| folder.join(name)).into_iter().find(|file| file.exists());
-        read_certificates(&there?).ok()?.into_iter().next()
-    };
-    let folders = sorted(&authority.directory().join(FORMER)).into_iter();
-    folders.filter_map(|folder| certificate(&folder).map(|certificate| (folder, certificate))).collect()
+/// The folders of those whose place the authority in a folder took, with their certificates.
+fn former(directory: &Path) -> Vec<(PathBuf, Certificate)> {
+    let folders = sorted(&directory.join(FORMER)).into_iter();
+    folders.filter_map(|folder| certificate_in(&folder).map(|certificate| (folder, certificate))).collect()
+}
+
+fn certificate_in(folder: &Path) -> Option<Certificate> {
+    let there = ["agency.crt", "ca.crt"].map(|name| folder.join(name)).into_iter().find(|file| file.exists());
+    read_certificates(&there?).ok()?.into_iter().next()
 }
 
 fn holds_key(folder: &Path) -> bool {

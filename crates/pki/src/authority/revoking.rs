@@ -74,7 +74,7 @@ impl Authority {
     /// shows and wherever the issuer is; nor does any of its [`kin`](Self::kin), which revoke what was issued in its place.
     ///
     /// # Errors
-    /// As [`revoke`](Self::revoke).
+    /// As [`revoke`](Self::revoke); [`AuthorityError::Unsaid`] where it is revoked and the list of a kin could not be written.
     pub fn distrust(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
         self.revoke_in_line(certificate, |taken_back| taken_back.add_key_of(certificate))
     }
@@ -83,7 +83,7 @@ impl Authority {
     /// was renewed, and those to come; nor one of its [`kin`](Self::kin).
     ///
     /// # Errors
-    /// As [`revoke`](Self::revoke).
+    /// As [`distrust`](Self::distrust).
     pub fn revoke_key(&self, certificate: &Certificate) -> Result<RevocationList, AuthorityError> {
         self.revoke_in_line(certificate, |taken_back| taken_back.refuse(certificate.key_id()))
     }
@@ -92,7 +92,7 @@ impl Authority {
     /// its issuers may yet: `known` by their numbers, for those who read no others.
     ///
     /// # Errors
-    /// As [`revoke`](Self::revoke).
+    /// As [`distrust`](Self::distrust).
     pub fn revoke_node(&self, node: &NodeId, known: &[Certificate]) -> Result<RevocationList, AuthorityError> {
         let mut said = TakenBack::default();
         said.refuse(key_id_of_node(node));

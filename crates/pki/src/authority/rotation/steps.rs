@@ -154,10 +154,14 @@ impl Rotation {
             self.revoke_withdrawn(&succession)?;
             let found = find(&self.state.folders, &self.directory, &succession);
             refuse_unswitched(&found, &succession)?;
-            let left_out: Vec<_> = found.left_out().collect();
+            let mut left_out: Vec<_> = found.left_out().collect();
             if let (Rank::Agency, OldAgency::RevokedBy(root)) = (self.state.rank, end) {
                 // It may have been renewed: no other certificate for that key counts either.
-                root.revoke_key(self.old.certificate())?;
+                match root.revoke_key(self.old.certificate()) {
+                    // The root that is in use has said it.
+                    Err(error @ AuthorityError::Unsaid { .. }) => left_out.push(error.to_string()),
+                    revoked => drop(revoked?),
+                }
             }
             let done = Done { left_out, ..end_trust(found.trust, &succession)? };
             self.advance(Step::Retired)?;
