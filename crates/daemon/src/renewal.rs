@@ -14,7 +14,7 @@ use nuncio_node::{
 };
 use nuncio_pki::{
     Credential, Identity, IdentityPaths, RenewalSchedule,
-    authority::{AuthorityError, RenewalFault, Renewed, refuse_replacing, renewal_request, take_renewed},
+    authority::{AuthorityError, RenewalFault, Renewed, refuse_renewing, renewal_request, take_renewed},
 };
 use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::time::{sleep, timeout};
@@ -36,17 +36,17 @@ pub(crate) async fn keep(control: Arc<Control>) {
     let mut shown = control.own.load_full();
     let mut schedule = RenewalSchedule::new(&shown, seed(&control));
     // Not known yet.
-    let (mut is_mixed, mut last) = (None, None);
+    let (mut is_unfit, mut last) = (None, None);
     loop {
         let now = now();
         if !Arc::ptr_eq(&shown, &control.own.load()) {
             shown = control.own.load_full();
             schedule.handle_renewed(&shown);
             control.set_overdue(None);
-            is_mixed = None;
+            is_unfit = None;
         }
-        if is_mixed != Some(false) && !issuers(&control.node.snapshot(), &shown, true, last).is_empty() {
-            is_mixed = Some(name_mixed(&control, is_mixed).await);
+        if is_unfit != Some(false) && !issuers(&control.node.snapshot(), &shown, true, last).is_empty() {
+            is_unfit = Some(name_unfit(&control, is_unfit).await);
         }
         if let Some(wait) = schedule.poll_timeout().checked_sub(now).filter(|wait| !wait.is_zero()) {
             sleep(wait.min(LOOK)).await;
@@ -62,10 +62,13 @@ pub(crate) async fn keep(control: Arc<Control>) {
         if let Err(fault) = renew(&control, &shown, issuer).await {
             let left = schedule.left(now).as_secs();
             let cause = fault.to_string();
-            control.set_overdue(Some(format!(
-                "the certificate of this node is due to be renewed, and node {} did not: {cause}",
-                issuer.short()
-            )));
+            control.set_overdue(Some(match &fault {
+                Fault::Place(_) => format!("this node's certificate is not renewed: {cause}"),
+                _ => format!(
+                    "the certificate of this node is due to be renewed, and node {} did not: {cause}",
+                    issuer.short()
+                ),
+            }));
             control.audit.record(Event::RenewalFailed { issuer: issuer.into(), cause: cause.into(), left });
             schedule.handle_failed(now);
         } else {
@@ -74,22 +77,29 @@ pub(crate) async fn keep(control: Arc<Control>) {
     }
 }
 
-/// Says, before the day that it is due, that the certificate stands in a file that no renewal may replace, and says it no more
-/// once that is mended.
-async fn name_mixed(control: &Control, was_mixed: Option<bool>) -> bool {
-    let place = control.state().config.identity_paths().cert;
-    let refused = control.readings.run(move || refuse_replacing(&place)).await;
-    let warning =
-        refused.ok().and_then(Result::err).map(|error| format!("this node's certificate is not renewed: {error}"));
-    let is_mixed = warning.is_some();
-    if is_mixed || was_mixed == Some(true) {
+/// Says, before the day that it is due, that the certificate stands in a file that no renewal may or can replace, and says it no
+/// more once that is mended.
+async fn name_unfit(control: &Control, was_unfit: Option<bool>) -> bool {
+    let warning = match refuse_unfit(control).await {
+        Err(fault @ Fault::Place(_)) => Some(format!("this node's certificate is not renewed: {fault}")),
+        _ => None,
+    };
+    let is_unfit = warning.is_some();
+    if is_unfit || was_unfit == Some(true) {
         control.set_overdue(warning);
     }
-    is_mixed
+    is_unfit
+}
+
+/// A certificate that finds no place is not to be issued: the issuer's book and its pace would be full of those.
+async fn refuse_unfit(control: &Control) -> Result<(), Fault> {
+    let place = control.state().config.identity_paths().cert;
+    control.readings.run(move || refuse_renewing(&place)).await?.map_err(Fault::Place)
 }
 
 /// Asks one node that issues, and shows what it gives.
 async fn renew(control: &Control, shown: &Credential, issuer: NodeId) -> Result<(), Fault> {
+    refuse_unfit(control).await?;
     let paths = control.state().config.identity_paths();
     let (key, certificate) = (paths.key.clone(), shown.certificate().clone());
     let request = control.readings.run(move || renewal_request(&key, &certificate)).await??;
@@ -152,11 +162,19 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
+/// With what the system says.
+fn with_cause(error: &AuthorityError) -> String {
+    let cause = std::error::Error::source(error).map(|source| format!(": {source}"));
+    format!("{error}{}", cause.unwrap_or_default())
+}
+
 /// Why the certificate was not renewed.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
     #[error("no request could be made: {0}")]
     Request(#[from] AuthorityError),
+    #[error("{}", with_cause(.0))]
+    Place(AuthorityError),
     #[error("it could not be asked: {0}")]
     Service(#[from] nuncio_node::service::ServiceError),
     #[error("it refused: {reason}")]

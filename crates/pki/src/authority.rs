@@ -28,7 +28,7 @@ pub use issuing::{Asked, IssueError, IssuingDesk, IssuingRules, Newcomer, issued
 pub use joining::{Invitation, Invitations, JoinRefusal};
 pub use layout::{holder, refuse_replacing};
 pub use private_key::PrivateKey;
-pub use renewed::{RenewalFault, Renewed, renewal_request, take_first, take_renewed};
+pub use renewed::{RenewalFault, Renewed, refuse_renewing, renewal_request, take_first, take_renewed};
 pub use rotation::{Chosen, Done, OldAgency, Plan, Rank, Rotation, RotationError, Sdks, SdksAt, Seen, Shown, Step};
 pub use store::{Authority, request};
 pub use template::Validity;

@@ -244,6 +244,33 @@ async fn a_key_in_the_certificates_file_outlives_its_day_and_is_named_before() {
     first.stop().await;
 }
 
+/// The certificate is a link into a folder where no file can be made beside it: here, for there is no room for a longer name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_is_asked_to_renew_a_certificate_that_can_not_be_written_until_it_can() {
+    let consortium = Consortium::new();
+    let issuer = consortium.issuing("");
+    let first = issuer.start().await;
+    let now = UnixTime::now().as_secs();
+    let at = |second| UnixTime::since_unix_epoch(Duration::from_secs(second));
+    // Of a life that is short, so that it is tried again soon.
+    let validity = Validity { not_before: at(now - 600), not_after: at(now + 60) };
+    let home = consortium.home("two", validity, &peers(&[first.p2p]));
+    let (place, elsewhere) = (home.dir.path().join("conf/node.crt"), home.dir.path().join("n".repeat(240)));
+    fs::rename(&place, &elsewhere).unwrap();
+    std::os::unix::fs::symlink(&elsewhere, &place).unwrap();
+    let second = home.start().await;
+    let mut events = second.client.events(&["renewal_failed".into()]).await.unwrap();
+    let event = timeout(DEADLINE, events.next()).await.expect("it is told in time").unwrap().unwrap();
+    assert!(event["cause"].as_str().unwrap().contains("conf/node.crt: "), "{event}");
+    let warnings = second.client.status().await.unwrap().warnings;
+    assert!(warnings.iter().any(|one| one.contains("is not renewed: cannot write ")), "{warnings:?}");
+    fs::rename(&elsewhere, &place).unwrap();
+    renewed(&second).await;
+    second.stop().await;
+    first.stop().await;
+    assert_eq!(times(&issuer, "certificate_issued"), 1, "the one that could be kept");
+}
+
 /// Each of the two knows only what it has issued itself; lists are what both go by.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_revoked_at_one_of_two_issuers_is_at_the_other_and_in_its_directory() {

@@ -88,6 +88,15 @@ impl Drop for Draft {
     }
 }
 
+/// Whether a file could be put into a place, over what is there: one that is only for itself is written beside it, or beside what a
+/// link leads to, and taken away.
+///
+/// # Errors
+/// [`AuthorityError::Write`].
+pub(super) fn refuse_unwritable(place: &Path) -> Result<(), AuthorityError> {
+    Draft::public(place, "").map(drop)
+}
+
 /// Whether a link lies there, wherever it leads.
 pub(super) fn is_link(place: &Path) -> bool {
     fs::symlink_metadata(place).is_ok_and(|found| found.is_symlink())

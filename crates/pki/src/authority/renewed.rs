@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     AuthorityError, PrivateKey,
-    draft::Draft,
+    draft::{Draft, refuse_unwritable},
     layout::{bundle, refuse_replacing, trust},
     profile::Profile,
 };
@@ -22,6 +22,16 @@ use crate::{
 /// When the key cannot be read or does not sign.
 pub fn renewal_request(key: &Path, certificate: &Certificate) -> Result<CertificateRequest, AuthorityError> {
     CertificateRequest::renewing(&key_of(key)?, certificate)
+}
+
+/// Refuses a place that no renewed certificate can take, before anybody is asked for one: what is there holds something beside
+/// certificates, or nothing can be written beside it, such as where it is a link into a folder of others.
+///
+/// # Errors
+/// [`AuthorityError::HoldsMore`], [`AuthorityError::Write`].
+pub fn refuse_renewing(place: &Path) -> Result<(), AuthorityError> {
+    refuse_replacing(place)?;
+    refuse_unwritable(place)
 }
 
 /// A renewed certificate that is proved and lies beside the present one, which stays as it is until [`put`](Self::put). When
