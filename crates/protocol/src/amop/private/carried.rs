@@ -26,7 +26,7 @@ const PER_ENTRY: usize = 512;
 /// not carried. An agency has as many bytes as leave as many free, each of its nodes as many as leave as many to the others, and each
 /// client of a node likewise: who brings many finds no room, and others do.
 ///
-/// Bound: [`MAX_BYTES`], [`MAX_OF_GROUP`] of one agency, of one node and of the clients here together, a challenge at most
+/// Bound: [`MAX_BYTES`], [`MAX_OF_GROUP`] of one agency and of the clients here together, half of that of one node, a challenge at most
 /// [`MAX_CHALLENGE`]; each for as long as a verdict is waited for.
 #[derive(Debug)]
 pub(super) struct Carried {
@@ -75,10 +75,12 @@ impl Source {
 }
 
 impl Group {
+    /// Half of what those around it have: else one client of a node could use up all that the node may have of its agency's.
     const fn limit(self) -> usize {
         match self {
             Self::All => MAX_BYTES,
-            _ => MAX_OF_GROUP,
+            Self::Here | Self::Agency(_) => MAX_OF_GROUP,
+            Self::Node(_) => MAX_OF_GROUP / 2,
         }
     }
 }
