@@ -24,7 +24,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = ["README.md", *sorted(str(page.relative_to(ROOT)) for page in (ROOT / "docs/book").rglob("*.md") if not page.name.endswith(".zh.md"))]
-LIMIT_S = 170
+LIMIT_S = 280
 
 STAYS = re.compile(
     r"(\w+=\S* )*nuncio (run|listen|testnet up|amop subscribe|amop receive-files|audit follow|join (?!.*--no-start)|simulate --stay)\b"
