@@ -179,9 +179,8 @@ impl Default for Version {
 }
 
 impl Limits {
-    /// 2,048 connections, as many with one certificate, 1,536 from one address; 1,024 handshakes of strangers at once and 16 connections per second of
-    /// each source, 1,024 saved up; topics of 16 MiB,
-    /// 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB,
+    /// 2,048 connections, as many with one certificate, 1,536 from one address; 1,024 handshakes of strangers at once and 16
+    /// connections per second of each source, 1,024 saved up; topics of 16 MiB, 4 MiB for one certificate, 1 MiB for one session; unfinished frames of 256 MiB, 32 MiB for one certificate; queue 4,096 messages or 24 MiB,
     /// 512 MiB for all, 96 MiB for one certificate; window 256 messages or 32 MiB;
     /// in flight 256 MiB, 64 MiB for one certificate; calls unlimited;
     /// control bodies of 1 MiB.

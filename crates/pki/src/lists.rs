@@ -168,8 +168,8 @@ impl Lists {
         Ok(())
     }
 
-    /// Puts a list into force if it is newer than what its signer has there, or was made later; says whether it is. What this is
-    /// left with after an error is not to be used.
+    /// Puts a list into force if it is newer than what its signer has there, or was made later; says whether it is.
+    /// Where there is no room for it what was in force stays; where there is none for that beside it, it is in force alone.
     ///
     /// A former one that is dated after `now` was made by a clock that was ahead: it is no later than one with a higher number.
     pub(crate) fn put(
@@ -185,7 +185,10 @@ impl Lists {
             return self.note_miscounted(entry);
         }
         let former = known.map(|index| self.signed.remove(index));
-        self.make_room_for(&entry)?;
+        if let Err(full) = self.make_room_for(&entry) {
+            self.signed.extend(former);
+            return Err(full);
+        }
         let beside = former.map(|former| InForce { list: former.list, ..entry.clone() });
         self.signed.push(entry);
         self.forget_miscounted(id, now);

@@ -123,7 +123,8 @@ pub(crate) async fn serve<S>(
 }
 
 /// Carries HTTP until it ends well, which is said, or does not: whoever is there has to go as a stranger, when it is to be
-/// closed, when the node stops, when its seat is needed, or when he has had no session for as long as a handshake may take. Seats are for sessions.
+/// closed, when the node stops, when its seat is needed, or when he has had no session for as long as a handshake may take. Seats
+/// are for sessions.
 async fn carry<S, H>(
     door: &Door,
     mut connection: Pin<&mut UpgradeableConnection<TokioIo<S>, H>>,

@@ -26,8 +26,9 @@ const LATELY: Duration = Duration::from_secs(60);
 /// The seats of a door: one for each session.
 ///
 /// Bounds: so many in all, and so many from one [`Source`]. When all are taken, whoever has most of them makes room for one who
-/// has fewer: the agency that has most for another one, and among clients of one agency the client that has most. Of his sessions the one that has said nothing for longest ends. Nobody who has shown who he is makes room for
-/// somebody who has not. Whoever comes and goes has others make room for no more than he could keep, within a minute.
+/// has fewer: the agency that has most for another one, and among clients of one agency the client that has most. Of his sessions
+/// the one that has said nothing for longest ends. Nobody who has shown who he is makes room for somebody who has not. Whoever comes
+/// and goes has others make room for no more than he could keep, within a minute.
 #[derive(Debug, Clone)]
 pub struct Sessions(Arc<Shared>);
 
